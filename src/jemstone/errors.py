@@ -1,0 +1,30 @@
+"""What can go wrong by the user's hand: told in one line, never as a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["Mistake", "nearest", "unknown"]
+
+
+class Mistake(ValueError):
+    """The user's mistake: one line that says what is wrong and how to mend it."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the entry of ``names`` most like ``name``, or None where nothing is close."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+def unknown(kind: str, name: str, names: Iterable[str]) -> Mistake:
+    """Build the mistake of naming something that does not exist.
+
+    >>> str(unknown("recipe", "robust-jam", ["jem", "robust-jem"]))
+    "no recipe 'robust-jam': did you mean 'robust-jem'? (known: jem, robust-jem)"
+    """
+    names = list(names)
+    guess = nearest(name, names)
+    hint = f"did you mean '{guess}'? " if guess else ""
+    return Mistake(f"no {kind} '{name}': {hint}(known: {', '.join(names)})")

@@ -1,0 +1,47 @@
+"""Figures, each with what it refuses to be computed from."""
+
+from jemstone.functional.statistics import density_coverage
+from jemstone.metrics.calibration import (
+    brier_score,
+    calibration,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
+from jemstone.metrics.classification import accuracy, agreement, predictions
+from jemstone.metrics.fidelity import (
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+    precision_recall,
+)
+from jemstone.metrics.generation import (
+    Seen,
+    compare,
+    judge_samples,
+    look,
+    nearest_neighbours,
+    spread_ratio,
+)
+from jemstone.metrics.robustness import robust_accuracy
+
+__all__ = [
+    "Seen",
+    "accuracy",
+    "agreement",
+    "brier_score",
+    "calibration",
+    "compare",
+    "density_coverage",
+    "expected_calibration_error",
+    "frechet_distance",
+    "inception_score",
+    "judge_samples",
+    "kernel_distance",
+    "look",
+    "nearest_neighbours",
+    "negative_log_likelihood",
+    "precision_recall",
+    "predictions",
+    "robust_accuracy",
+    "spread_ratio",
+]

@@ -1,0 +1,174 @@
+"""Any classifier, read as an energy.
+
+References:
+    Grathwohl et al., "Your classifier is secretly an energy based model and you should treat it
+    like one", 2020, https://arxiv.org/abs/1912.03263
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from jemstone.errors import Mistake
+from jemstone.files import read_json, read_tensors, write_json, write_tensors
+from jemstone.functional.energies import joint_energy, marginal_energy
+from jemstone.nn import build
+
+__all__ = ["JointEnergyModel", "Normalise"]
+
+
+class Normalise(nn.Module):
+    """``(x - mean) / std``, channel by channel: an affine map, so it may be part of a stem."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(list(mean)).reshape(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(list(std)).reshape(-1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+
+class JointEnergyModel(nn.Module):
+    r"""Read a classifier as an energy: :math:`E(x, y) = -f(x)[y]`.
+
+    Then :math:`E(x) = -\log\sum_y \exp f(x)[y]`, :math:`p(y|x) = \mathrm{softmax} f(x)` and
+    :math:`p(x) \propto \exp(-E(x))`. Pixels are in [0, 1] outside; the normalisation that the
+    classifier was trained with lives inside.
+
+    >>> model = JointEnergyModel(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)))
+    >>> x = torch.rand(2, 3, 2, 2)
+    >>> energies = torch.stack([model.energy(x, torch.full((2,), k)) for k in range(5)], dim=1)
+    >>> bool(torch.allclose(torch.softmax(-energies, dim=1), model.predict(x)))
+    True
+
+    References:
+        Grathwohl et al., 2020, https://arxiv.org/abs/1912.03263
+
+    Args:
+        classifier: :math:`f`, images (B, C, H, W) to logits (B, K). If it has a method
+            ``split() -> (stem, rest)``, PYLD uses that stem.
+        mean: what the classifier's normalisation subtracts, one number a channel, or one for
+            all; none by default.
+        std: what it divides by.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        mean: Sequence[float] | float | None = None,
+        std: Sequence[float] | float | None = None,
+    ) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.normalise: nn.Module = nn.Identity()
+        if mean is not None or std is not None:
+            self.normalise = Normalise(_channels(mean, 0.0), _channels(std, 1.0))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return :math:`f(x)`, (B, K), in the precision of ``x``.
+
+        Args:
+            x: images (B, C, H, W) in [0, 1].
+        """
+        logits: Tensor = self.classifier(self.normalise(x))
+        return logits.to(x.dtype)
+
+    forward = logits
+
+    def energy(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return :math:`E(x, y)`, or :math:`E(x)` where no label is given, (B,).
+
+        Args:
+            x: images (B, C, H, W) in [0, 1].
+            y: labels, int64 (B,).
+        """
+        logits = self.logits(x)
+        return marginal_energy(logits) if y is None else joint_energy(logits, y)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Return :math:`p(y|x)`, (B, K).
+
+        Args:
+            x: images (B, C, H, W) in [0, 1].
+        """
+        return self.logits(x).softmax(dim=-1)
+
+    def split(self) -> tuple[nn.Module, JointEnergyModel]:
+        """Return the stem, normalisation included, and the energy model that reads its output.
+
+        A classifier without a ``split`` of its own has its normalisation as stem, so any
+        classifier can be walked by PYLD.
+        """
+        split = getattr(self.classifier, "split", None)
+        stem, rest = split() if split is not None else (nn.Identity(), self.classifier)
+        return nn.Sequential(self.normalise, stem), JointEnergyModel(rest)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``model.safetensors`` and ``config.json``.
+
+        Args:
+            folder: made if absent.
+        """
+        folder = Path(folder)
+        write_tensors(folder / "model.safetensors", self.state_dict())
+        write_json(folder / "config.json", self.config)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What :meth:`from_pretrained` needs beside the weights."""
+        config: dict[str, Any] = {
+            "architecture": getattr(self.classifier, "architecture", None),
+            "arguments": getattr(self.classifier, "config", None),
+            "mean": None,
+            "std": None,
+        }
+        if isinstance(self.normalise, Normalise):
+            config["mean"] = self.normalise.mean.flatten().tolist()
+            config["std"] = self.normalise.std.flatten().tolist()
+        return config
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, classifier: nn.Module | None = None
+    ) -> JointEnergyModel:
+        """Load a model from a folder, or from the ``checkpoint/`` of a run's folder.
+
+        Only tensors and JSON are read, and only registered architectures are built.
+
+        Args:
+            folder: a run's folder, or one that :meth:`save_pretrained` wrote.
+            classifier: the network to fill, where it is not a registered architecture.
+
+        Raises:
+            Mistake: where files are missing or broken, or do not fit the network.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise Mistake(f"{folder} is not a folder with a model: name a run's folder")
+        if (folder / "checkpoint").is_dir():
+            folder = folder / "checkpoint"
+        config = read_json(folder / "config.json")
+        try:
+            if classifier is None:
+                classifier = build(config["architecture"], config["arguments"])
+            model = cls(classifier, config["mean"], config["std"])
+            model.load_state_dict(read_tensors(folder / "model.safetensors"))
+        except (KeyError, TypeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise Mistake(f"{folder} does not hold a model of that shape: {reason}") from error
+        return model.eval()
+
+
+def _channels(numbers: Sequence[float] | float | None, default: float) -> Sequence[float]:
+    if numbers is None:
+        return [default]
+    return [numbers] if isinstance(numbers, int | float) else numbers

@@ -1,0 +1,128 @@
+r"""What training descends: :math:`-\log p(y|x)`, clean or attacked, and :math:`-\log p(x)`.
+
+References:
+    Grathwohl et al., 2020, https://arxiv.org/abs/1912.03263
+    Madry et al., 2018, https://arxiv.org/abs/1706.06083
+    Korst & Asadulaev, 2022, https://arxiv.org/abs/2207.08950
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from jemstone.types import Batch, EnergyModel, Generator, Loss, Objective, SampleFrom, Stage
+
+__all__ = ["AdversarialCrossEntropy", "CrossEntropy", "MaximumLikelihood", "Sum"]
+
+
+def _accuracy(logits: Tensor, y: Tensor) -> Tensor:
+    return (logits.detach().argmax(dim=-1) == y).float().mean()
+
+
+def _perturbed(x: Tensor, noise: float, generator: Generator) -> Tensor:
+    if noise == 0:
+        return x
+    return x + noise * generator.normal(x.shape, dtype=x.dtype, device=x.device)
+
+
+class CrossEntropy:
+    r"""Fit :math:`p(y|x)`: :math:`-\log p(y | x + \sigma n)`, mean over the batch.
+
+    Args:
+        noise: :math:`\sigma` of the data noise, in [0, 1] pixels.
+    """
+
+    def __init__(self, noise: float = 0.0) -> None:
+        self.noise = noise
+
+    def __call__(self, model: EnergyModel, batch: Batch, generator: Generator) -> Loss:
+        logits = model.logits(_perturbed(batch.x, self.noise, generator))
+        value = F.cross_entropy(logits, batch.y)
+        return Loss(value, {"ce": value.detach(), "accuracy": _accuracy(logits, batch.y)})
+
+
+class AdversarialCrossEntropy:
+    r"""Fit :math:`p(y|x)` where an attacker pushes: :math:`-\log p(y | \text{attack}(x, y))`.
+
+    References:
+        Madry et al., 2018, https://arxiv.org/abs/1706.06083
+
+    Args:
+        attack: the adversary, as :class:`~jemstone.samplers.PGD`.
+    """
+
+    def __init__(self, attack: Stage) -> None:
+        self.attack = attack
+
+    def __call__(self, model: EnergyModel, batch: Batch, generator: Generator) -> Loss:
+        x = self.attack(model, batch.x, batch.y, generator)
+        logits = model.logits(x)
+        value = F.cross_entropy(logits, batch.y)
+        terms = {"adversarial_ce": value.detach(), "robust_accuracy": _accuracy(logits, batch.y)}
+        return Loss(value, terms)
+
+
+class MaximumLikelihood:
+    r"""Lower the energy of data and raise that of the model's own samples.
+
+    .. math:: \nabla_\theta (-\log p(x^+)) =
+              \nabla_\theta E(x^+) - \mathbb{E}_{x^- \sim p} \nabla_\theta E(x^-)
+
+    References:
+        Grathwohl et al., 2020, https://arxiv.org/abs/1912.03263
+
+    Args:
+        sampler: draws :math:`x^-`, as :class:`~jemstone.samplers.Persistent`.
+        classes: K; chains get labels drawn uniformly.
+        noise: of the data :math:`x^+`, in [0, 1] pixels.
+        conditional: contrast :math:`E(x, y)` instead of :math:`E(x)`, the chains' labels being
+            the batch's.
+    """
+
+    def __init__(
+        self, sampler: SampleFrom, classes: int, noise: float = 0.0, conditional: bool = False
+    ) -> None:
+        self.sampler = sampler
+        self.classes = classes
+        self.noise = noise
+        self.conditional = conditional
+
+    def __call__(self, model: EnergyModel, batch: Batch, generator: Generator) -> Loss:
+        y = batch.y
+        if not self.conditional:
+            y = generator.fold("labels").integers(len(y), self.classes, y.device)
+        label = y if self.conditional else None
+        # JEM++'s order: the data pass, the walk, the pass over its samples.
+        data = model.energy(_perturbed(batch.x, self.noise, generator.fold("noise")), label)
+        samples = self.sampler(model, y, generator.fold("sampler"))
+        sampled = model.energy(samples, label)
+        value = data.mean() - sampled.mean()
+        terms = {
+            "likelihood": value.detach(),
+            "energy_data": data.detach().mean(),
+            "energy_samples": sampled.detach().mean(),
+        }
+        return Loss(value, terms)
+
+
+class Sum:
+    """Add objectives, each with its weight; an objective of weight zero is not computed.
+
+    Args:
+        parts: pairs of weight and objective.
+    """
+
+    def __init__(self, *parts: tuple[float, Objective]) -> None:
+        self.parts = tuple((weight, part) for weight, part in parts if weight != 0)
+        if not self.parts:
+            raise ValueError("a sum of objectives needs at least one of non-zero weight")
+
+    def __call__(self, model: EnergyModel, batch: Batch, generator: Generator) -> Loss:
+        terms: dict[str, Tensor] = {}
+        value = batch.x.new_zeros(())
+        for number, (weight, part) in enumerate(self.parts):
+            loss = part(model, batch, generator.fold(number))
+            value = value + weight * loss.value
+            terms.update(loss.terms)
+        return Loss(value, terms)

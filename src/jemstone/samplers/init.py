@@ -1,0 +1,97 @@
+"""Where chains begin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from jemstone.errors import Mistake
+from jemstone.files import read_tensors, write_tensors
+from jemstone.functional.gaussian import draw_gaussian, fit_gaussian
+from jemstone.types import Generator
+
+__all__ = ["ClassGaussian", "Uniform"]
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Draw every pixel from U[0, 1], whatever the class: JEM's init.
+
+    Args:
+        shape: (C, H, W).
+    """
+
+    shape: tuple[int, int, int]
+
+    def __call__(self, y: Tensor, generator: Generator) -> Tensor:
+        """Draw one image for each label of ``y`` (B,), on its device."""
+        return generator.uniform((len(y), *self.shape), device=y.device)
+
+
+@dataclass(frozen=True)
+class ClassGaussian:
+    r"""Draw from :math:`N(\mu_y, \Sigma_y)`, clamped to [0, 1]: JEM++'s init.
+
+    References:
+        Yang & Ji, 2021, https://arxiv.org/abs/2109.09032
+
+    Args:
+        means: :math:`\mu`, (K, D).
+        factors: Cholesky factors of :math:`\Sigma`, (K, D, D).
+        shape: (C, H, W), D numbers.
+    """
+
+    means: Tensor
+    factors: Tensor
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def fit(
+        cls, images: Tensor, labels: Tensor, classes: int | None = None, *, jitter: float = 2.5e-5
+    ) -> ClassGaussian:
+        """Fit one Gaussian per class.
+
+        Args:
+            images: (N, C, H, W) in [0, 1].
+            labels: int64 (N,).
+            classes: K; by default one more than the largest label.
+            jitter: added to the variances; JEM++'s 1e-4 in [-1, 1] is 2.5e-5 here.
+
+        Raises:
+            Mistake: where a class has fewer than two images.
+        """
+        count = int(labels.max()) + 1 if classes is None else classes
+        try:
+            means, factors = fit_gaussian(images, labels, count, jitter)
+        except ValueError as error:
+            raise Mistake(str(error)) from error
+        return cls(means, factors, (images.shape[1], images.shape[2], images.shape[3]))
+
+    def __call__(self, y: Tensor, generator: Generator) -> Tensor:
+        """Draw one image for each label of ``y`` (B,)."""
+        normal = generator.normal((len(y), math.prod(self.shape)), device=y.device)
+        x = draw_gaussian(self.means.to(y.device), self.factors.to(y.device), y, normal)
+        return x.clamp(0.0, 1.0).reshape(-1, *self.shape)
+
+    def save(self, path: Path) -> None:
+        """Write the statistics as safetensors."""
+        tensors = {"means": self.means, "factors": self.factors, "shape": torch.tensor(self.shape)}
+        write_tensors(path, tensors)
+
+    @classmethod
+    def load(cls, path: Path) -> ClassGaussian:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            Mistake: where the file is missing or broken.
+        """
+        tensors = read_tensors(path)
+        try:
+            channels, height, width = tensors["shape"].tolist()
+            return cls(tensors["means"], tensors["factors"], (channels, height, width))
+        except (KeyError, ValueError) as error:
+            raise Mistake(f"{path} does not hold class-Gaussian statistics") from error

@@ -1,0 +1,97 @@
+"""Projected gradient descent: the attacker, and the painter.
+
+References:
+    Madry et al., "Towards deep learning models resistant to adversarial attacks", 2018,
+    https://arxiv.org/abs/1706.06083
+    Goodfellow et al., "Explaining and harnessing adversarial examples", 2015,
+    https://arxiv.org/abs/1412.6572
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from jemstone.errors import Mistake
+from jemstone.functional.balls import Ball
+from jemstone.functional.energies import away_from_label, grad_x
+from jemstone.samplers.walk import Bounds, Walk
+from jemstone.types import EnergyModel, Generator, Potential
+
+__all__ = ["FGSM", "PGD"]
+
+
+class PGD(Walk):
+    r"""Attack within a ball, or paint a class into it.
+
+    .. math:: x \leftarrow \Pi_{\text{ball} \cap \text{box}}
+              (x - \text{step\_size} \cdot \text{steepest}(\nabla_x U))
+
+    Untargeted with ``potential=away_from_label``, targeted with ``towards_label``.
+
+    References:
+        Madry et al., 2018, https://arxiv.org/abs/1706.06083
+
+    Args:
+        ball: the threat model, radius in [0, 1] pixels.
+        steps: how many.
+        step_size: length of a step in the ball's norm, in [0, 1] pixels.
+        potential: what the attacker descends.
+        random_start: begin at a uniform draw from the ball.
+        bounds: the box of valid pixels. The start must lie in it.
+        mode: ``eval`` or ``batch``.
+    """
+
+    def __init__(
+        self,
+        ball: Ball,
+        steps: int,
+        step_size: float,
+        *,
+        potential: Potential = away_from_label,
+        random_start: bool = False,
+        bounds: Bounds = (0.0, 1.0),
+        mode: str = "eval",
+    ) -> None:
+        super().__init__(steps, potential=potential, bounds=bounds, mode=mode)
+        self.ball = ball
+        self.step_size = step_size
+        self.random_start = random_start
+
+    def start(self, x: Tensor, generator: Generator) -> Tensor:
+        """Return the images, or a draw from their balls.
+
+        Raises:
+            Mistake: where a pixel is outside the box: the radius would mean something else.
+        """
+        if self.bounds is not None and len(x):
+            lowest, highest = (bound.item() for bound in x.aminmax())
+            # A NaN compares false with everything, so it is refused too.
+            if not (lowest >= self.bounds[0] and highest <= self.bounds[1]):
+                raise Mistake(
+                    f"pixels in [{lowest:.3g}, {highest:.3g}] lie outside [{self.bounds[0]:g}, "
+                    f"{self.bounds[1]:g}]: rescale the images, and let the model normalise"
+                )
+        return self.inside(x + self.ball.sample(x, generator)) if self.random_start else x
+
+    def step(
+        self, model: EnergyModel, x: Tensor, y: Tensor | None, origin: Tensor, generator: Generator
+    ) -> Tensor:
+        g = grad_x(self.potential, model, x, y)
+        # Clamping after projecting stays in the ball: both sets are convex and hold the origin.
+        return self.inside(self.ball.project(x - self.step_size * self.ball.steepest(g), origin))
+
+
+def FGSM(ball: Ball, **options: Any) -> PGD:  # noqa: N802 - the field's name
+    """Build the fast gradient sign method: PGD of one step as long as the ball's radius.
+
+    >>> from jemstone.functional.balls import Linf
+    >>> FGSM(Linf(0.1)).steps
+    1
+
+    Args:
+        ball: the threat model.
+        options: as for :class:`PGD`.
+    """
+    return PGD(ball, steps=1, step_size=ball.eps, **options)
