@@ -1,0 +1,158 @@
+"""Data sets by name, by file, or from torchvision's layout."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from jemstone.data.image_set import DataSet, Images
+from jemstone.errors import Mistake, unknown
+
+__all__ = ["NAMES", "fingerprint", "load"]
+
+_DIGITS = tuple("0123456789")
+_TORCHVISION = {
+    "mnist": ("MNIST", False),
+    "fashion-mnist": ("FashionMNIST", False),
+    "cifar10": ("CIFAR10", True),
+    "cifar100": ("CIFAR100", True),
+    "svhn": ("SVHN", False),
+}
+NAMES = ("digits", *_TORCHVISION)
+
+
+def load(name: str, root: str | Path | None = None) -> DataSet:
+    """Load a data set.
+
+    Args:
+        name: ``digits``, ``mnist``, ``fashion-mnist``, ``cifar10``, ``cifar100``, ``svhn``, or a
+            ``.npz`` file with ``train_images`` uint8 (N, H, W[, C]), ``train_labels``,
+            ``test_images`` and ``test_labels``.
+        root: the folder with ``NAME.npz`` or torchvision's layout; by default the environment's
+            ``JEMSTONE_DATA``. Where none is named, torchvision downloads.
+
+    Raises:
+        Mistake: for an unknown name, or where files are missing or broken.
+    """
+    if name == "digits":
+        return _load_digits()
+    if name.endswith(".npz"):
+        return _load_npz(Path(name), name=Path(name).stem, flip=False)
+    if name not in _TORCHVISION:
+        raise unknown("data set", name, [*NAMES, "FILE.npz"])
+    root = root if root is not None else os.environ.get("JEMSTONE_DATA")
+    flip = _TORCHVISION[name][1]
+    if root is None:
+        return _load_torchvision(name, Path.home() / ".cache" / "jemstone" / "data", download=True)
+    if not Path(root).is_dir():
+        raise Mistake(f"the data root {root} is not a folder")
+    archive = Path(root) / f"{name}.npz"
+    if archive.is_file():
+        return _load_npz(archive, name=name, flip=flip)
+    return _load_torchvision(name, Path(root), download=False)
+
+
+def _load_digits() -> DataSet:
+    """Split scikit-learn's digits: 1,437 images to train on, 360 held out."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    pixels, labels = load_digits(return_X_y=True)
+    parts = train_test_split(pixels, labels, test_size=360, stratify=labels, random_state=0)
+
+    def images(pixels: Any, labels: Any) -> Images:
+        as_bytes = np.rint(pixels * (255.0 / 16.0)).astype(np.uint8).reshape(-1, 1, 8, 8)
+        return Images(torch.from_numpy(as_bytes), torch.from_numpy(labels).long())
+
+    return DataSet(
+        "digits",
+        train=images(parts[0], parts[2]),
+        test=images(parts[1], parts[3]),
+        classes=_DIGITS,
+        flip=False,
+    )
+
+
+def _images(pixels: Any, labels: Any, where: str) -> Images:
+    pixels, labels = np.asarray(pixels), np.asarray(labels)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4):
+        raise Mistake(
+            f"{where}: images are uint8 (N, H, W) or (N, H, W, C), "
+            f"not {pixels.dtype} of shape {pixels.shape}"
+        )
+    if labels.dtype.kind not in "iu" or labels.shape != pixels.shape[:1]:
+        raise Mistake(
+            f"{where}: {len(pixels)} images need as many integer labels, "
+            f"not {labels.dtype} of shape {labels.shape}"
+        )
+    pixels = pixels[:, None] if pixels.ndim == 3 else np.moveaxis(pixels, 3, 1)
+    return Images(
+        torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(labels.astype(np.int64))
+    )
+
+
+def _load_npz(path: Path, name: str, flip: bool) -> DataSet:
+    if not path.is_file():
+        raise Mistake(f"{path} is not there: name an existing .npz file")
+    keys = ("train_images", "train_labels", "test_images", "test_labels")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [key for key in keys if key not in archive]
+            if missing:
+                raise Mistake(f"{path} lacks {', '.join(missing)}")
+            arrays = {key: archive[key] for key in keys}
+    except Mistake:
+        raise
+    except Exception as error:  # zip, numpy and zlib each have their own
+        raise Mistake(f"{path} is not a readable .npz file: {error}") from error
+    train = _images(arrays["train_images"], arrays["train_labels"], f"{path} (train)")
+    test = _images(arrays["test_images"], arrays["test_labels"], f"{path} (test)")
+    count = int(train.labels.max()) + 1 if len(train) else 0
+    return DataSet(name, train, test, tuple(str(k) for k in range(count)), flip)
+
+
+def _load_torchvision(name: str, root: Path, *, download: bool) -> DataSet:
+    from torchvision import datasets
+
+    kind: Callable[..., Any] = getattr(datasets, _TORCHVISION[name][0])
+    by_split = name == "svhn"
+
+    def split(train: bool) -> Any:
+        choice = {"split": "train" if train else "test"} if by_split else {"train": train}
+        return kind(root=str(root), download=download, **choice)
+
+    try:
+        train, test = split(True), split(False)
+    except (RuntimeError, OSError) as error:
+        if download:
+            raise Mistake(
+                f"{name} could not be downloaded ({error}): name a folder that has it "
+                "with --data-root"
+            ) from error
+        raise Mistake(
+            f"{root} does not hold {name}: put {name}.npz or torchvision's files there"
+        ) from error
+    labels = "labels" if by_split else "targets"
+    classes = tuple(getattr(train, "classes", _DIGITS))
+
+    def images(part: Any) -> Images:
+        pixels = np.moveaxis(part.data, 1, 3) if by_split else np.asarray(part.data)
+        return _images(pixels, np.asarray(getattr(part, labels)), name)
+
+    return DataSet(name, images(train), images(test), classes, _TORCHVISION[name][1])
+
+
+def fingerprint(data: DataSet) -> str:
+    """Return 12 hexadecimal digits that tell this data from any other."""
+    digest = hashlib.sha256()
+    for split in (data.train, data.test):
+        digest.update(str(tuple(split.pixels.shape)).encode())
+        digest.update(split.pixels.numpy().tobytes())
+        digest.update(split.labels.numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,68 @@
+"""Where tensors live, and in which precision networks train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from jemstone.errors import Mistake, unknown
+
+__all__ = ["Device", "choose_device"]
+
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+_PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where tensors live, and in which precision networks train.
+
+    Args:
+        name: ``cpu``, ``cuda`` or ``mps``.
+        bf16: autocast the passes of training to bfloat16. Judging is always in float32.
+    """
+
+    name: str = "cpu"
+    bf16: bool = False
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which training passes run."""
+        return torch.autocast(self.name, torch.bfloat16, enabled=self.bf16)
+
+    def __str__(self) -> str:
+        return f"{self.name}, {'bf16' if self.bf16 else 'fp32'}"
+
+
+def choose_device(name: str = "auto", precision: str = "auto") -> Device:
+    """Choose where to run; ``auto`` takes the fastest there is.
+
+    Args:
+        name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``auto``, ``fp32`` or ``bf16``; ``auto`` is bf16 where the hardware has it.
+
+    Raises:
+        Mistake: for a name that is unknown, or a device that this machine lacks.
+    """
+    if name not in _DEVICES:
+        raise unknown("device", name, _DEVICES)
+    if precision not in _PRECISIONS:
+        raise unknown("precision", precision, _PRECISIONS)
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device, present in there.items() if present)
+    if not there[name]:
+        raise Mistake(f"this machine has no {name}: use --device cpu")
+    return Device(name, _has_bf16(name) if precision == "auto" else precision == "bf16")
+
+
+def _has_bf16(name: str) -> bool:
+    if name == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    # Without matrix or dot-product instructions, bfloat16 on a processor is emulated, and slow.
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return name == "cpu" and any(getattr(torch.cpu, probe, bool)() for probe in probes)

@@ -1,0 +1,152 @@
+"""All that a run must remember: tensors and JSON, never a pickle.
+
+Randomness is a function of (seed, step, image), so a run has no random state to keep: it goes on
+bit for bit from weights, averages, optimiser, chains and the step.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from jemstone.errors import Mistake
+from jemstone.files import read_json, read_tensors, write_json, write_tensors
+from jemstone.model import JointEnergyModel
+from jemstone.samplers import ReplayBuffer
+
+__all__ = ["TrainingState", "latest_checkpoint"]
+
+
+@dataclass
+class TrainingState:
+    """What moves while a model is trained.
+
+    Args:
+        model: the weights that the optimiser moves.
+        optimiser: and its momenta.
+        buffer: the persistent chains, where the objective has any.
+        average: the moving average of the weights, where it is on.
+        step: optimiser steps done.
+    """
+
+    model: JointEnergyModel
+    optimiser: torch.optim.Optimizer
+    buffer: ReplayBuffer | None = None
+    average: JointEnergyModel | None = None
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def weights_to_use(self) -> JointEnergyModel:
+        """The model to sample from and to judge: the average, if there is one."""
+        return self.model if self.average is None else self.average
+
+    @torch.no_grad()
+    def update_average(self, decay: float) -> None:
+        """Move the average towards the weights: ``a <- decay a + (1 - decay) w``."""
+        if decay == 0:
+            return
+        if self.average is None:
+            self.average = copy.deepcopy(self.model)
+            return
+        # Early on, the average would remember the random initial weights for too long.
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        for mean, weight in zip(
+            self.average.state_dict().values(), self.model.state_dict().values(), strict=True
+        ):
+            if mean.is_floating_point():
+                mean.lerp_(weight, 1.0 - decay)
+            else:
+                mean.copy_(weight)
+
+    def save(self, folder: Path, model: JointEnergyModel) -> None:
+        """Write a checkpoint into a new folder that takes its name when it is complete.
+
+        Args:
+            model: the weights to use, as ``model.safetensors``.
+            folder: ``checkpoint/`` of a run. What lies there moves to ``checkpoints/NNNNNN``.
+        """
+        beside = folder.with_name(f".{folder.name}.new")
+        if beside.exists():
+            shutil.rmtree(beside)
+        model.save_pretrained(beside)
+        write_tensors(beside / "training.safetensors", self._tensors())
+        if self.buffer is not None:
+            write_tensors(beside / "chains-0.safetensors", self.buffer.state_dict())
+        write_json(beside / "training.json", {"step": self.step, "metrics": self.metrics})
+        if folder.exists():
+            former = read_json(folder / "training.json")["step"]
+            archive = folder.parent / "checkpoints" / f"{former:06d}"
+            if archive.exists():
+                shutil.rmtree(archive)
+            archive.parent.mkdir(exist_ok=True)
+            folder.rename(archive)
+        beside.rename(folder)
+
+    def load(self, folder: Path) -> None:
+        """Restore what :meth:`save` wrote.
+
+        Raises:
+            Mistake: where a file is missing, broken, or of another run's shape.
+        """
+        tensors = read_tensors(folder / "training.safetensors")
+        record = read_json(folder / "training.json")
+        try:
+            self.step, self.metrics = record["step"], record["metrics"]
+            self.model.load_state_dict(_below("model.", tensors))
+            average = _below("average.", tensors)
+            if average:
+                self.average = copy.deepcopy(self.model)
+                self.average.load_state_dict(average)
+            self._load_momenta(_below("optimiser.", tensors))
+            if self.buffer is not None:
+                self.buffer.load_state_dict(read_tensors(folder / "chains-0.safetensors"))
+        except (KeyError, TypeError, RuntimeError, IndexError, ValueError) as error:
+            if isinstance(error, Mistake):
+                raise
+            reason = " ".join(str(error).split())
+            raise Mistake(f"{folder} does not fit this run: {reason}") from error
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        if self.average is not None:
+            for name, value in self.average.state_dict().items():
+                tensors[f"average.{name}"] = value
+        for number, slots in self.optimiser.state_dict()["state"].items():
+            for name, value in slots.items():
+                if value is not None:
+                    tensors[f"optimiser.{number}.{name}"] = torch.as_tensor(value)
+        return tensors
+
+    def _load_momenta(self, tensors: dict[str, Tensor]) -> None:
+        parameters = self.optimiser.param_groups[0]["params"]
+        for key, value in tensors.items():
+            number, name = key.split(".")
+            parameter = parameters[int(number)]
+            if value.shape == parameter.shape:  # in the parameter's memory format
+                value = torch.empty_like(parameter).copy_(value)
+            self.optimiser.state[parameter][name] = value
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def latest_checkpoint(run: Path) -> Path:
+    """Return the newest complete checkpoint of a run.
+
+    Between the two renames of a save the newest one lies in ``checkpoints/`` for an instant.
+
+    Raises:
+        Mistake: where the run has none.
+    """
+    older = sorted((run / "checkpoints").glob("[0-9]*"))
+    for folder in (run / "checkpoint", *reversed(older)):
+        if (folder / "training.json").is_file():
+            return folder
+    raise Mistake(f"{run} holds no checkpoint: start it again with another --out")
