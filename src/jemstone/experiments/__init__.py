@@ -1,0 +1,16 @@
+"""Runs, and how they are judged."""
+
+from jemstone.experiments.evaluation import SUITES, balanced_labels, draw, evaluate
+from jemstone.experiments.judge import Judge, cache_folder, judge_for
+from jemstone.experiments.runs import Run
+
+__all__ = [
+    "SUITES",
+    "Judge",
+    "Run",
+    "balanced_labels",
+    "cache_folder",
+    "draw",
+    "evaluate",
+    "judge_for",
+]

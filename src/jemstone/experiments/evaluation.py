@@ -1,0 +1,182 @@
+"""Judge a run: how well it classifies, resists, and generates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jemstone.data import DataSet, Images, to_bytes
+from jemstone.errors import Mistake, unknown
+from jemstone.experiments.judge import Judge, judge_for
+from jemstone.experiments.runs import Run
+from jemstone.metrics import (
+    agreement,
+    calibration,
+    compare,
+    look,
+    predictions,
+    robust_accuracy,
+)
+from jemstone.model import JointEnergyModel
+from jemstone.samplers import Sampler
+from jemstone.training import Device
+from jemstone.types import EnergyModel, Generator, SampleFrom
+
+__all__ = ["SUITES", "balanced_labels", "draw", "evaluate"]
+
+SUITES = ("quick",)
+_SAMPLERS = ("combined", "energy", "attack")
+_PGD_STEPS, _RESTARTS = 20, 2
+
+
+def balanced_labels(count: int, classes: int) -> Tensor:
+    """Return ``0, 1, ..., K - 1, 0, 1, ...``: every class as often as any other, int64 (N,)."""
+    return torch.arange(count) % classes
+
+
+@torch.no_grad()
+def draw(
+    model: EnergyModel,
+    sampler: SampleFrom,
+    y: Tensor,
+    generator: Generator,
+    *,
+    batch_size: int = 250,
+    device: str = "cpu",
+    on_batch: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Draw one image for each label, batch by batch; image i depends on (seed, i) alone.
+
+    Args:
+        model: the energy.
+        sampler: from scratch.
+        y: labels, int64 (N,).
+        generator: the randomness.
+        batch_size: images at a time.
+        device: where to draw.
+        on_batch: hears how many images there are.
+
+    Returns:
+        Images (N, C, H, W) in [0, 1], on the processor.
+    """
+    parts = []
+    for places in torch.arange(len(y)).split(batch_size):
+        x = sampler(model, y[places].to(device), generator.at(places))
+        parts.append(x.clamp(0.0, 1.0).cpu())
+        if on_batch:
+            on_batch(int(places[-1]) + 1)
+    return torch.cat(parts)
+
+
+def evaluate(
+    run: Run,
+    data: DataSet,
+    *,
+    suite: str = "quick",
+    count: int = 1000,
+    seed: int = 0,
+    device: Device | None = None,
+    cache: Path | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Judge a run's newest checkpoint on held-out images.
+
+    Args:
+        run: to judge.
+        data: whose test images it is judged on.
+        suite: ``quick``.
+        count: samples of each sampler.
+        seed: of attacks and samples.
+        device: where to judge; by default where the run was trained.
+        cache: where judges are kept.
+        progress: hears what is done next.
+
+    Returns:
+        The contract's mapping, ready for JSON.
+
+    Raises:
+        Mistake: for an unknown suite, or data of another shape than the run's.
+    """
+    if suite not in SUITES:
+        raise unknown("suite", suite, SUITES)
+    if (data.shape, len(data.classes)) != (run.gaussian.shape, run.classes):
+        raise Mistake(
+            f"{data.name} has {len(data.classes)} classes of {data.shape} images, the run "
+            f"{run.classes} of {run.gaussian.shape}: judge it on data of its own shape"
+        )
+    generator = Generator(seed)
+    device = device or run.device
+    model = run.model().to(device.name)
+    progress("accuracy and calibration")
+    logits = predictions(model, data.test)
+    result: dict[str, Any] = {
+        "run": str(run.path),
+        "recipe": run.recipe.name,
+        "budget": run.recipe.budget,
+        "seed": run.seed,
+        "step": run.steps_done,
+        "data": data.name,
+        "suite": suite,
+        "n": len(data.test),
+        "accuracy": agreement(logits, data.test.labels),
+        "calibration": calibration(logits, data.test.labels),
+    }
+    attack = run.recipe.attack
+    progress(f"robust accuracy, {attack.norm}")
+    result["robust_accuracy"] = robust_accuracy(
+        model,
+        data.test,
+        attack.norm,
+        [attack.eps / 2, attack.eps],
+        generator=generator.fold("attack"),
+        steps=_PGD_STEPS,
+        restarts=_RESTARTS,
+    )
+    result["ood"] = []
+    progress("the judge")
+    judge = judge_for(data, cache)
+    result["judge"] = {"name": judge.name, "accuracy": judge.accuracy}
+    result["generation"] = _generation(run, model, data, judge, count, generator, progress)
+    return result
+
+
+def _generation(
+    run: Run,
+    model: JointEnergyModel,
+    data: DataSet,
+    judge: Judge,
+    count: int,
+    generator: Generator,
+    progress: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Judge each sampler from scratch, beside its own init and beside training images."""
+    reference, train = look(data.test, judge), look(data.train, judge)
+    y = balanced_labels(count, len(data.classes))
+
+    def row(name: str, images: Images, origin: str, seconds: float | None) -> dict[str, Any]:
+        figures = compare(look(images, judge), reference, train)
+        return {"sampler": name, "origin": origin, **figures, "seconds_per_image": seconds}
+
+    rows = []
+    device = str(next(model.parameters()).device)
+    samplers = {name: run.sampler(name) for name in _SAMPLERS}
+    for name, sampler in {"init": Sampler(samplers["energy"].init), **samplers}.items():
+        progress(f"{count} samples by {name}")
+        began = time.perf_counter()
+        # One stream for all: each sampler starts from the same draws of the init.
+        x = draw(model, sampler, y, generator.fold("samples"), device=device)
+        seconds = (time.perf_counter() - began) / count
+        rows.append(row(name, Images(to_bytes(x), y), "scratch", seconds))
+    chains = run.chains()
+    if chains is not None:
+        progress("the replay buffer's chains")
+        # A chain on E(x) may leave the class it began in, so it is labelled by what it shows.
+        images = to_bytes(chains[:count])
+        labels = predictions(model, Images(images, torch.zeros(len(images)).long())).argmax(dim=1)
+        rows.append(row("chains", Images(images, labels), "buffer", None))
+    return rows

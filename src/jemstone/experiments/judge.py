@@ -1,0 +1,123 @@
+"""The judge: a plain classifier whose features say how real an image looks.
+
+Figures from a judge compare with each other, not with those of papers, which use Inception. A
+judge is trained once on a data set, is of another family and seed than the models it judges, and
+its name stands beside every figure that it gives.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from jemstone.data import Augmentation, DataSet, fingerprint
+from jemstone.errors import Mistake
+from jemstone.files import read_json, write_json
+from jemstone.metrics import accuracy
+from jemstone.model import JointEnergyModel
+from jemstone.nn import ConvNet
+from jemstone.objectives import CrossEntropy
+from jemstone.training import Listener, Optimisation, TrainingState, train
+from jemstone.types import Generator
+
+__all__ = ["Judge", "cache_folder", "judge_for"]
+
+_SEED = 20220718  # far from the seeds that people give their runs
+_WIDTH = 32
+_OPTIMISATION = Optimisation(
+    learning_rate=0.05,
+    weight_decay=5e-4,
+    steps=1200,
+    warmup=50,
+    schedule="cosine",
+)
+_NOISE = 0.02
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained classifier, used as an eye.
+
+    Args:
+        name: of architecture, data and the data's fingerprint.
+        model: whose classifier has ``features`` and ``linear``.
+        accuracy: on held-out images.
+    """
+
+    name: str
+    model: JointEnergyModel
+    accuracy: float
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images (B, C, H, W) in [0, 1] to features (B, D) and logits (B, K)."""
+        network = self.model.classifier
+        assert isinstance(network, ConvNet)
+        features = network.features(self.model.normalise(x))
+        return features, network.linear(features)
+
+
+def cache_folder() -> Path:
+    """Return where judges are kept: ``JEMSTONE_CACHE``, or ``~/.cache/jemstone``."""
+    return Path(os.environ.get("JEMSTONE_CACHE") or Path.home() / ".cache" / "jemstone")
+
+
+def judge_for(data: DataSet, cache: Path | None = None, *listeners: Listener) -> Judge:
+    """Return the judge of a data set, trained now if it is not in the cache.
+
+    Args:
+        data: whose training images it learns.
+        cache: folder of judges; by default :func:`cache_folder`.
+        listeners: hear of its training.
+    """
+    name = f"convnet-{_WIDTH}:{data.name}:{fingerprint(data)}"
+    folder = (cache or cache_folder()) / "judges" / name.replace(":", "-")
+    try:
+        model = JointEnergyModel.from_pretrained(folder)
+        return Judge(name, model, float(read_json(folder / "judge.json")["accuracy"]))
+    except Mistake:
+        pass  # absent, or cut short while it was written: train it
+    model = _trained(data, *listeners)
+    judge = Judge(name, model, accuracy(model, data.test))
+    model.save_pretrained(folder)
+    write_json(folder / "judge.json", {"name": name, "accuracy": judge.accuracy})
+    return judge
+
+
+class _Last:
+    """Remember the released weights."""
+
+    model: JointEnergyModel
+
+    def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
+        pass
+
+    def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
+        self.model = model
+
+    def wants_stop(self) -> bool:
+        return False
+
+
+def _trained(data: DataSet, *listeners: Listener) -> JointEnergyModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        classifier = ConvNet(data.shape[0], len(data.classes), _WIDTH)
+    model = JointEnergyModel(classifier, mean=0.5, std=0.5).to(memory_format=torch.channels_last)
+    steps = _OPTIMISATION.steps or 0
+    last = _Last()
+    train(
+        TrainingState(model, _OPTIMISATION.build(model)),
+        CrossEntropy(_NOISE),
+        data.train,
+        _OPTIMISATION,
+        (last, *listeners),
+        Generator(_SEED),
+        augmentation=Augmentation(padding=max(1, data.shape[1] // 8), flip=data.flip),
+        checkpoint_every=steps,
+    )
+    return last.model

@@ -1,0 +1,264 @@
+"""A run: a recipe, a data set and a seed, in a folder of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jemstone._version import __version__
+from jemstone.data import DataSet, fingerprint, load
+from jemstone.errors import Mistake
+from jemstone.files import read_json, read_tensors, write_json
+from jemstone.model import JointEnergyModel
+from jemstone.recipes import (
+    Recipe,
+    build_buffer,
+    build_model,
+    build_objective,
+    build_sampler,
+    checked,
+    read_recipe,
+    write_recipe,
+)
+from jemstone.samplers import ClassGaussian, ReplayBuffer, Sampler
+from jemstone.training import (
+    Device,
+    Listener,
+    RunFolder,
+    TrainingState,
+    choose_device,
+    latest_checkpoint,
+    train,
+)
+from jemstone.types import Generator
+
+__all__ = ["Run"]
+
+_PICTURES_PER_CLASS = 8
+_NEEDED = {"data", "data_root", "data_fingerprint", "seed", "checkpoint_every", "device", "bf16"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, opened.
+
+    Args:
+        path: the folder.
+        recipe: as resolved when the run began.
+        environment: what it runs on: data, seed, device, versions.
+    """
+
+    path: Path
+    recipe: Recipe
+    environment: dict[str, Any]
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        recipe: Recipe,
+        data: DataSet,
+        *,
+        seed: int = 0,
+        source: str | None = None,
+        root: str | None = None,
+        device: Device | None = None,
+        checkpoint_every: int | None = None,
+    ) -> Run:
+        """Begin a run in a new folder.
+
+        Args:
+            path: of the folder, which must be absent or empty.
+            recipe: what to train; its number of steps is resolved for this data.
+            data: on what.
+            seed: of everything random.
+            source: what the data is loaded by when the run is opened again; its name by default.
+            root: where the data lies.
+            device: where to run.
+            checkpoint_every: steps between checkpoints; by default a tenth of the run.
+
+        Raises:
+            Mistake: where the folder holds something, or the recipe cannot be built.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise Mistake(f"{path} exists: choose another --out, or go on with --resume {path}")
+        checked(recipe)
+        batch = min(recipe.optimisation.batch_size, len(data.train))
+        steps = recipe.optimisation.steps_in_all(len(data.train) // batch)
+        recipe = dataclasses.replace(
+            recipe, optimisation=dataclasses.replace(recipe.optimisation, steps=steps)
+        )
+        # What cannot be built is refused before a file is written.
+        if recipe.augmentation.padding >= min(data.shape[1:]):
+            raise Mistake(f"augmentation.padding is below the image size, {min(data.shape[1:])}")
+        if recipe.weights.likelihood and recipe.chains.size < len(data.classes):
+            raise Mistake(f"chains.size is at least the number of classes, {len(data.classes)}")
+        build_model(recipe, data, seed)
+        device = device or choose_device()
+        source = source or data.name
+        environment = {
+            "data": str(Path(source).resolve()) if source.endswith(".npz") else source,
+            "data_root": None if root is None else str(Path(root).resolve()),
+            "data_fingerprint": fingerprint(data),
+            "seed": seed,
+            "checkpoint_every": checkpoint_every or max(1, steps // 10),
+            "device": device.name,
+            "bf16": device.bf16,
+            "threads": torch.get_num_threads(),
+            "jemstone": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+        }
+        path.mkdir(parents=True, exist_ok=True)
+        write_recipe(path / "recipe.yaml", recipe)
+        write_json(path / "environment.json", environment)
+        return cls(path, recipe, environment)
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Open the folder of a run.
+
+        Raises:
+            Mistake: where the folder is not one of a run, or its files are broken.
+        """
+        if not (path / "recipe.yaml").is_file():
+            raise Mistake(f"{path} is not a run: name a folder that `jemstone train --out` made")
+        environment = read_json(path / "environment.json")
+        if not isinstance(environment, dict) or not environment.keys() >= _NEEDED:
+            raise Mistake(f"{path / 'environment.json'} is not that of a run")
+        return cls(path, read_recipe(path / "recipe.yaml"), environment)
+
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+        return int(self.environment["seed"])
+
+    @property
+    def device(self) -> Device:
+        """Where the run began."""
+        return Device(self.environment["device"], self.environment["bf16"])
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.recipe.optimisation.steps or 0
+
+    @property
+    def steps_done(self) -> int:
+        """At the newest checkpoint; 0 where there is none."""
+        try:
+            return int(read_json(latest_checkpoint(self.path) / "training.json")["step"])
+        except Mistake:
+            return 0
+
+    @property
+    def gaussian(self) -> ClassGaussian:
+        """The class-Gaussian statistics of the training images."""
+        return ClassGaussian.load(self.path / "init.safetensors")
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.gaussian.means)
+
+    def data(self) -> DataSet:
+        """Load the run's data.
+
+        Raises:
+            Mistake: where it is missing, or is not what the run began with.
+        """
+        data = load(self.environment["data"], self.environment["data_root"])
+        if fingerprint(data) != self.environment["data_fingerprint"]:
+            raise Mistake(f"{self.environment['data']} has changed since {self.path} was begun")
+        return data
+
+    def model(self) -> JointEnergyModel:
+        """Load the weights to use, in eval mode.
+
+        Raises:
+            Mistake: where the run has no checkpoint, or a broken one.
+        """
+        return JointEnergyModel.from_pretrained(latest_checkpoint(self.path))
+
+    def sampler(self, name: str) -> Sampler:
+        """Build a sampler of the run's recipe, from scratch.
+
+        Raises:
+            Mistake: for a name that is not one of the samplers'.
+        """
+        return build_sampler(self.recipe, name, self.gaussian)
+
+    def chains(self) -> Tensor | None:
+        """Load the replay buffer's images, slots of each class in turn; None where there is none.
+
+        Raises:
+            Mistake: where the file is broken.
+        """
+        file = latest_checkpoint(self.path) / "chains-0.safetensors"
+        if not file.is_file():
+            return None
+        images = read_tensors(file)["images"]
+        by_turns: Tensor = images.unflatten(0, (self.classes, -1)).transpose(0, 1)
+        return by_turns.flatten(0, 1)
+
+    def train(self, data: DataSet, *listeners: Listener) -> TrainingState:
+        """Train to the end, from the newest checkpoint or from the start.
+
+        Args:
+            data: the run's.
+            listeners: hear of the progress, after the run's folder.
+
+        Raises:
+            Diverged: where training is lost.
+            Interrupted: where a listener wanted to stop; the run can be resumed.
+        """
+        statistics = self.path / "init.safetensors"
+        classes = len(data.classes)
+        if not statistics.is_file():
+            jitter = self.recipe.chains.jitter
+            ClassGaussian.fit(data.train.x, data.train.y, classes, jitter=jitter).save(statistics)
+        gaussian, generator = self.gaussian, Generator(self.seed)
+        model = build_model(self.recipe, data, self.seed).to(self.device.name)
+        buffer = build_buffer(self.recipe, gaussian, classes, generator.fold("chains"))
+        state = TrainingState(model, self.recipe.optimisation.build(model), buffer)
+        folder = RunFolder(self.path, self._picture(gaussian, classes, buffer))
+        if self.steps_done:
+            state.load(latest_checkpoint(self.path))
+        folder.cut_back(state.step)
+        return train(
+            state,
+            build_objective(self.recipe, buffer, classes),
+            data.train,
+            self.recipe.optimisation,
+            (folder, *listeners),
+            generator.fold("training"),
+            augmentation=self.recipe.augmentation,
+            device=self.device,
+            checkpoint_every=self.environment["checkpoint_every"],
+        )
+
+    def _picture(
+        self, gaussian: ClassGaussian, classes: int, buffer: ReplayBuffer | None
+    ) -> Callable[[JointEnergyModel], Tensor]:
+        """Show the chains as they are; a run without chains paints by the targeted attack."""
+        y = torch.arange(classes).repeat_interleave(_PICTURES_PER_CLASS)
+
+        def chains(model: JointEnergyModel) -> Tensor:
+            assert buffer is not None
+            rows = buffer.images.reshape(classes, buffer.slots_per_class, *gaussian.shape)
+            return rows[:, :_PICTURES_PER_CLASS].flatten(0, 1).clamp(0.0, 1.0)
+
+        def painted(model: JointEnergyModel) -> Tensor:
+            sampler = build_sampler(self.recipe, "attack", gaussian)
+            labels = y.to(self.device.name)
+            return sampler(model, labels, Generator(self.seed).fold("picture")).cpu()
+
+        return painted if buffer is None else chains

@@ -1,0 +1,43 @@
+"""Papers as recipes, their sizes, and the parts they are built into."""
+
+from jemstone.recipes.budgets import BUDGETS, recipe_for
+from jemstone.recipes.build import (
+    SAMPLERS,
+    build_attack,
+    build_buffer,
+    build_model,
+    build_objective,
+    build_sampler,
+    build_walk,
+)
+from jemstone.recipes.check import checked
+from jemstone.recipes.papers import PAPERS, Paper
+from jemstone.recipes.schema import (
+    Recipe,
+    changed,
+    flattened,
+    read_recipe,
+    to_yaml,
+    write_recipe,
+)
+
+__all__ = [
+    "BUDGETS",
+    "PAPERS",
+    "SAMPLERS",
+    "Paper",
+    "Recipe",
+    "build_attack",
+    "build_buffer",
+    "build_model",
+    "build_objective",
+    "build_sampler",
+    "build_walk",
+    "changed",
+    "checked",
+    "flattened",
+    "read_recipe",
+    "recipe_for",
+    "to_yaml",
+    "write_recipe",
+]

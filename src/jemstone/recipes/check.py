@@ -1,0 +1,61 @@
+"""What a recipe's numbers may be."""
+
+from __future__ import annotations
+
+import math
+
+from jemstone.errors import Mistake
+from jemstone.recipes.schema import Recipe, flattened
+
+__all__ = ["checked"]
+
+_ANY = math.inf
+_BOUNDS: dict[str, tuple[float, float]] = {
+    # by the last word of the field's path: one name a thing
+    "depth": (10, 1000),
+    "width": (1, 100),
+    "learning_rate": (0, _ANY),
+    "momentum": (0, 1),
+    "weight_decay": (0, _ANY),
+    "batch_size": (1, 1_000_000),
+    "epochs": (0, _ANY),
+    "steps": (1, 1_000_000_000),
+    "warmup": (0, _ANY),
+    "decay": (0, 1),
+    "clip_norm": (0, _ANY),
+    "ema": (0, 1),
+    "padding": (0, 1000),
+    "noise": (0, _ANY),
+    "cross_entropy": (0, _ANY),
+    "adversarial": (0, _ANY),
+    "likelihood": (0, _ANY),
+    "eps": (0, _ANY),
+    "step_size": (0, _ANY),
+    "inner": (1, 1_000_000),
+    "clip": (0, _ANY),
+    "jitter": (0, _ANY),
+    "size": (1, 100_000_000),
+    "reinit": (0, 1),
+    "factor": (0, _ANY),
+}
+
+
+def checked(recipe: Recipe) -> Recipe:
+    """Return the recipe, all of whose numbers make sense.
+
+    Raises:
+        Mistake: naming the first that does not.
+    """
+    for path, value in flattened(recipe):
+        bounds = _BOUNDS.get(path.rpartition(".")[2])
+        if bounds is None or not isinstance(value, int | float):
+            continue
+        # A NaN compares false with everything, so it is refused too.
+        if not bounds[0] <= value <= bounds[1] or math.isinf(value):
+            limit = "" if math.isinf(bounds[1]) else f" to {bounds[1]:g}"
+            least = f"at least {bounds[0]:g}" if not limit else f"in {bounds[0]:g}{limit}"
+            raise Mistake(f"{path} is {value:g}: it has to be finite and {least}")
+    weights = recipe.weights
+    if not (weights.cross_entropy or weights.adversarial or weights.likelihood):
+        raise Mistake("all weights are zero: give at least one objective a weight above 0")
+    return recipe

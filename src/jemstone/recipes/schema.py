@@ -1,0 +1,294 @@
+"""A recipe: everything a run depends on, as plain values that fit a YAML file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from jemstone.data import Augmentation
+from jemstone.errors import Mistake, nearest
+from jemstone.files import write_whole
+from jemstone.training import Optimisation
+
+__all__ = [
+    "Attack",
+    "Chains",
+    "Contrast",
+    "Langevin",
+    "Network",
+    "Recipe",
+    "Sampling",
+    "Weights",
+    "changed",
+    "flattened",
+    "read_recipe",
+    "read_yaml",
+    "recipe_from",
+    "to_yaml",
+    "write_recipe",
+]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A wide ResNet.
+
+    Args:
+        depth: 6 n + 4.
+        width: channels are 16, 32 and 64 times this.
+        norm: batch, group or none.
+    """
+
+    depth: int = 10
+    width: int = 1
+    norm: Literal["batch", "group", "none"] = "none"
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A walk within a ball, pixels in [0, 1].
+
+    Args:
+        norm: linf or l2.
+        eps: radius of the ball.
+        steps: how many.
+        step_size: length of a step, in the ball's norm.
+        random_start: begin at a uniform draw from the ball.
+        mode: of the network: eval, or batch for batch statistics.
+    """
+
+    norm: Literal["linf", "l2"] = "linf"
+    eps: float = 0.05
+    steps: int = 15
+    step_size: float = 2.5 * 0.05 / 15
+    random_start: bool = False
+    mode: Literal["eval", "batch"] = "eval"
+
+
+@dataclass(frozen=True)
+class Langevin:
+    """A walk downhill on the energy, pixels in [0, 1].
+
+    Args:
+        steps: passes through the network (m of PYLD).
+        inner: steps for each pass (n of PYLD); 1 is SGLD.
+        step_size: of an inner step, times the raw gradient.
+        noise: standard deviation, once for each pass.
+        clip: largest entry of the gradient; null for no clip.
+        clamp: stay in [0, 1].
+        mode: of the network: eval, or batch for batch statistics.
+    """
+
+    steps: int = 20
+    inner: int = 1
+    step_size: float = 0.25
+    noise: float = 0.0
+    clip: float | None = None
+    clamp: bool = True
+    mode: Literal["eval", "batch"] = "eval"
+
+
+@dataclass(frozen=True)
+class Chains:
+    """The replay buffer that training walks on in.
+
+    Args:
+        init: where chains begin: class-gaussian or uniform.
+        jitter: added to the class-Gaussian variances, in squared [0, 1] pixels.
+        size: slots.
+        reinit: chance that a drawn chain begins anew.
+    """
+
+    init: Literal["class-gaussian", "uniform"] = "class-gaussian"
+    jitter: float = 2.5e-5
+    size: int = 10_000
+    reinit: float = 0.05
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Less contrast: pivot + factor (x - pivot).
+
+    Args:
+        factor: what distances from the pivot are multiplied by.
+        pivot: the grey that stays.
+    """
+
+    factor: float = 0.8
+    pivot: float = 0.5
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each objective counts; zero leaves it out.
+
+    Args:
+        cross_entropy: on clean images, with data noise.
+        adversarial: cross-entropy on attacked images.
+        likelihood: contrast of data and walk samples.
+    """
+
+    cross_entropy: float = 0.0
+    adversarial: float = 0.0
+    likelihood: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How images are drawn from scratch.
+
+    Args:
+        init: where chains begin: class-gaussian or uniform.
+        attack: the targeted attack, of `attack` and `combined`.
+        contrast: between attack and walk, of `combined`.
+        combined: the walk on E(x, y) that ends `combined`.
+        energy: the walk on E(x, y) of `energy`.
+        unconditional: the walk on E(x) of `unconditional`.
+    """
+
+    init: Literal["class-gaussian", "uniform"] = "class-gaussian"
+    attack: Attack = field(default_factory=Attack)
+    contrast: Contrast = field(default_factory=Contrast)
+    combined: Langevin = field(default_factory=Langevin)
+    energy: Langevin = field(default_factory=Langevin)
+    unconditional: Langevin = field(default_factory=Langevin)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a run depends on, beside its data and its seed.
+
+    Args:
+        name: of the recipe.
+        budget: quick, small or paper.
+        network: what is trained.
+        optimisation: how.
+        augmentation: of training images.
+        noise: of the data, in [0, 1] pixels, where images are not attacked.
+        weights: of the objectives.
+        attack: on training images.
+        walk: of the training chains.
+        chains: the replay buffer.
+        conditional: contrast E(x, y) instead of E(x).
+        sampling: from scratch, after training.
+    """
+
+    name: str = ""
+    budget: Literal["quick", "small", "paper"] = "small"
+    network: Network = field(default_factory=Network)
+    optimisation: Optimisation = field(default_factory=Optimisation)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    noise: float = 0.0
+    weights: Weights = field(default_factory=Weights)
+    attack: Attack = field(default_factory=Attack)
+    walk: Langevin = field(default_factory=Langevin)
+    chains: Chains = field(default_factory=Chains)
+    conditional: bool = False
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+def changed(recipe: Any, fields: Mapping[str, Any]) -> Any:
+    """Return the recipe with fields replaced, each named by its dotted path.
+
+    >>> changed(Recipe(), {"attack.eps": 0.1, "sampling.energy.steps": 5}).sampling.energy.steps
+    5
+
+    Raises:
+        Mistake: for a path that does not exist.
+    """
+    for path, value in fields.items():
+        head, _, rest = path.partition(".")
+        if head not in {f.name for f in dataclasses.fields(recipe)}:
+            known = [f.name for f in dataclasses.fields(recipe)]
+            guess = nearest(head, known)
+            raise Mistake(
+                f"a recipe has no field '{path}'" + (f": did you mean '{guess}'?" if guess else "")
+            )
+        new = changed(getattr(recipe, head), {rest: value}) if rest else value
+        recipe = dataclasses.replace(recipe, **{head: new})
+    return recipe
+
+
+def flattened(recipe: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each field of a recipe by its dotted path, with its value."""
+    for f in dataclasses.fields(recipe):
+        value = getattr(recipe, f.name)
+        if dataclasses.is_dataclass(value):
+            yield from flattened(value, f"{prefix}{f.name}.")
+        else:
+            yield f"{prefix}{f.name}", value
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write a recipe as YAML, resolved and complete."""
+    write_whole(path, lambda beside: beside.write_text(to_yaml(recipe), encoding="utf-8"))
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """Return a recipe as YAML, resolved and complete."""
+    import yaml
+
+    plain = dataclasses.asdict(recipe)
+    plain["optimisation"]["milestones"] = list(recipe.optimisation.milestones)
+    return yaml.safe_dump(plain, sort_keys=False)
+
+
+def recipe_from(plain: Any, base: Recipe | None = None) -> Recipe:
+    """Build a recipe from nested mappings, as YAML gives them.
+
+    Args:
+        plain: fields by name; unknown ones are refused.
+        base: what fields that are absent are taken from.
+
+    Raises:
+        Mistake: where a field is unknown, or of another type.
+    """
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("recipe", type=Recipe, default=base or Recipe())
+    try:
+        recipe = parser.instantiate(parser.parse_object({"recipe": plain})).recipe
+    except Exception as error:  # argument and type errors of several libraries
+        raise Mistake(" ".join(str(error).split())) from error
+    if not isinstance(recipe, Recipe):
+        raise Mistake("a recipe is a mapping of fields")
+    return recipe
+
+
+def read_recipe(path: Path, base: Recipe | None = None) -> Recipe:
+    """Read what :func:`write_recipe` wrote, or a part of it.
+
+    Args:
+        path: a YAML file.
+        base: what fields that are absent are taken from.
+
+    Raises:
+        Mistake: where the file is missing, is not YAML, or does not hold a recipe.
+    """
+    try:
+        return recipe_from(read_yaml(path), base)
+    except Mistake as error:
+        raise Mistake(f"{path} is not a recipe: {error}") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping, by the safe loader.
+
+    Raises:
+        Mistake: where the file is missing, or is not one.
+    """
+    import yaml
+
+    try:
+        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise Mistake(f"{path} is missing") from error
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise Mistake(f"{path} is not readable YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(plain, dict):
+        raise Mistake(f"{path} is not a mapping of fields")
+    return plain
