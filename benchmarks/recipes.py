@@ -1,0 +1,133 @@
+"""Train and judge recipes over seeds, and keep the figures with what made them.
+
+    python benchmarks/recipes.py --data digits --seeds 0 1 2 --runs runs/digits \
+        --out docs/results/digits.json
+
+Runs that are there are not trained again, so an interrupted measurement goes on where it was.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from jemstone.data import load
+from jemstone.errors import Mistake
+from jemstone.experiments import Run, evaluate
+from jemstone.files import read_json, write_json
+from jemstone.recipes import PAPERS, recipe_for
+from jemstone.training import Diverged
+
+
+def judged(name, seed, arguments):
+    """Train and judge one run, unless it is there."""
+    folder = Path(arguments.runs) / f"{name}-{arguments.budget}-{seed}"
+    file = folder.with_suffix(".json")
+    if file.is_file():
+        return read_json(file)
+    data = load(arguments.data, arguments.data_root)
+    if (folder / "recipe.yaml").is_file():
+        run = Run.open(folder)
+    else:
+        recipe = recipe_for(name, data, arguments.budget)
+        root = arguments.data_root
+        run = Run.create(folder, recipe, data, seed=seed, source=arguments.data, root=root)
+    print(folder, flush=True)
+    try:
+        run.train(data)
+        result = evaluate(run, data, count=arguments.n)
+        result["seconds_per_step"] = read_json(folder / "checkpoint" / "training.json")["metrics"][
+            "seconds_per_step"
+        ]
+    except Diverged as diverged:
+        result = {"recipe": name, "seed": seed, "diverged": str(diverged)}
+    result["environment"] = run.environment
+    write_json(file, result)
+    return result
+
+
+def mean_and_deviation(values):
+    """Summarise one figure over seeds."""
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": statistics.fmean(values), "std": deviation, "values": values}
+
+
+def summary(results):
+    """Collect each figure over the seeds that ended well."""
+    well = [result for result in results if "diverged" not in result]
+    if not well:
+        return {}
+    rows = {
+        "accuracy": [r["accuracy"] for r in well],
+        "ece": [r["calibration"]["ece"] for r in well],
+        "seconds_per_step": [r["seconds_per_step"] for r in well],
+    }
+    for number, robust in enumerate(well[0]["robust_accuracy"]):
+        key = f"{robust['attack']}, {robust['norm']} {robust['eps']:g}"
+        rows[key] = [r["robust_accuracy"][number]["value"] for r in well]
+    for number, sampled in enumerate(well[0]["generation"]):
+        for figure in ("is", "fid", "kid", "precision", "recall", "coverage", "agreement"):
+            values = [r["generation"][number][figure] for r in well]
+            rows[f"{sampled['sampler']}: {figure}"] = values
+        near = [r["generation"][number]["nearest_neighbour"] for r in well]
+        ratios = [n["pixel"] / n["pixel_held_out"] for n in near]
+        rows[f"{sampled['sampler']}: nearest / held-out"] = ratios
+        spreads = [r["generation"][number]["spread"]["pixel"] for r in well]
+        rows[f"{sampled['sampler']}: spread / data"] = spreads
+    return {name: mean_and_deviation(values) for name, values in rows.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--data-root")
+    parser.add_argument("--budget", default="small")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--recipes", nargs="+", default=list(PAPERS))
+    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--runs", required=True)
+    parser.add_argument("--out", required=True)
+    arguments = parser.parse_args()
+    recipes = {}
+    for name in arguments.recipes:
+        results = [judged(name, seed, arguments) for seed in arguments.seeds]
+        diverged = [r["seed"] for r in results if "diverged" in r]
+        recipes[name] = {"diverged": diverged, "figures": summary(results)}
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    first = read_json(next(Path(arguments.runs).glob("*.json")))
+    write_json(
+        Path(arguments.out),
+        {
+            "command": " ".join(["python", *sys.argv]),
+            "commit": commit,
+            "data": arguments.data,
+            "budget": arguments.budget,
+            "seeds": arguments.seeds,
+            "samples": arguments.n,
+            "held_out": first["n"],
+            "origin": "from scratch, but for the row `chains`: from the buffer",
+            "features": first["judge"]["name"],
+            "judge_accuracy": first["judge"]["accuracy"],
+            "machine": {"torch": torch.__version__, "arch": platform.machine(), **_run_on(first)},
+            "recipes": recipes,
+        },
+    )
+    print(json.dumps({name: len(r["figures"]) for name, r in recipes.items()}))
+
+
+def _run_on(result):
+    return {key: result["environment"][key] for key in ("threads", "device", "bf16")}
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Mistake as mistake:
+        sys.exit(f"{mistake}")

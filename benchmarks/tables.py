@@ -1,0 +1,105 @@
+"""Write README's table, and the figures that the package carries, from docs/results.
+
+    python benchmarks/tables.py            # rewrite
+    python benchmarks/tables.py --check    # fail where something has drifted
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from jemstone.recipes import PAPERS
+from jemstone.report import figures
+
+ROOT = Path(__file__).parent.parent
+
+
+def percent(figure):
+    deviation = f" ± {100 * figure['std']:.1f}" if figure["std"] is not None else ""
+    return f"{100 * figure['mean']:.1f}{deviation}"
+
+
+def number(figure):
+    deviation = f" ± {figure['std']:.2f}" if figure["std"] is not None else ""
+    return f"{figure['mean']:.2f}{deviation}"
+
+
+def robust_at(recipe, share):
+    """Find the robust accuracies: at half of the trained radius (0), at the whole (1)."""
+    keys = [key for key in recipe if key.startswith("PGD")]
+    return keys[share]
+
+
+def table(results):
+    """Lay out one line for each recipe."""
+    heads = (
+        "recipe",
+        "what it trains",
+        "accuracy",
+        "robust accuracy",
+        "IS / FID energy",
+        "IS / FID combined",
+        "*paper*, CIFAR-10",
+    )
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for name, recipe in results["recipes"].items():
+        paper, row = PAPERS[name](), recipe["figures"]
+        cells = [f"`{name}`", paper.summary]
+        if row:
+            attack = robust_at(row, 1)
+            cells += [percent(row["accuracy"]), f"{percent(row[attack])} ({attack.split(', ')[1]})"]
+            for sampler in ("energy", "combined"):
+                score, distance = row[f"{sampler}: is"], row[f"{sampler}: fid"]
+                cells.append(f"{score['mean']:.2f} / {number(distance)}")
+        else:
+            cells += ["diverged"] * 4
+        lines.append("| " + " | ".join([*cells, figures(paper)]) + " |")
+    seeds, row = len(results["seeds"]), next(iter(results["recipes"].values()))["figures"]
+    init = f"{row['init: is']['mean']:.2f} / {number(row['init: fid'])}"
+    lines += [
+        "",
+        f"Measured here: `{results['data']}`, budget `{results['budget']}`, mean ± deviation of "
+        f"{seeds} seeds, {results['held_out']} held-out images; robust accuracy under PGD-20 with "
+        f"2 restarts at the trained radius; {results['samples']:,} samples from scratch. IS and "
+        f"FID are by the features of `{results['features']}` "
+        f"({100 * results['judge_accuracy']:.1f} % accurate), so they compare with each other and "
+        f"not with the papers'; the class-Gaussian init has {init}. From "
+        f"[docs/results/{results['data']}.json](docs/results/{results['data']}.json).",
+    ]
+    return "\n".join(lines)
+
+
+def line(recipe):
+    """Say a recipe's figures in one line, for `jemstone recipes`."""
+    row = recipe["figures"]
+    if not row:
+        return "diverged"
+    attack = robust_at(row, 1)
+    return (
+        f"accuracy {percent(row['accuracy'])} %, robust {percent(row[attack])} % ({attack}), "
+        f"FID energy {number(row['energy: fid'])}, combined {number(row['combined: fid'])} "
+        "(judge's features)"
+    )
+
+
+def main(check):
+    results = json.loads((ROOT / "docs/results/digits.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    block = f"<!-- table: digits -->\n{table(results)}\n<!-- end -->"
+    carried = {name: line(recipe) for name, recipe in results["recipes"].items()}
+    wanted = {
+        ROOT / "README.md": re.sub(
+            r"<!-- table: digits -->.*?<!-- end -->", lambda _: block, readme, flags=re.DOTALL
+        ),
+        ROOT / "src/jemstone/recipes/measured.json": json.dumps(carried, indent=2) + "\n",
+    }
+    drifted = [path for path, text in wanted.items() if path.read_text() != text]
+    if check and drifted:
+        sys.exit(f"drifted from docs/results: {', '.join(p.name for p in drifted)}")
+    for path in drifted:
+        path.write_text(wanted[path])
+
+
+if __name__ == "__main__":
+    main(check="--check" in sys.argv)

@@ -1,0 +1,85 @@
+"""The command ``jemstone``: find the command, run it, turn what went wrong into an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from jemstone._version import __version__
+from jemstone.errors import Mistake, unknown
+
+__all__ = ["main"]
+
+_COMMANDS = {
+    "quickstart": "train, sample and judge a Robust JEM on real digits, in minutes",
+    "recipes": "list the recipes, or show one as a card with the source of each constant",
+    "train": "train a recipe, or resume a run",
+    "sample": "draw images from a run",
+    "evaluate": "judge a run",
+    "status": "tell how far a run is",
+}
+_MISTAKE, _DIVERGED, _ENVIRONMENT = 2, 3, 4
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments; by default the process's.
+
+    Returns:
+        0 done; 2 the user's mistake; 3 diverged; 4 the environment failed; 128 + the signal's
+        number where the run was interrupted, saved and can be resumed.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(argv)
+    except Mistake as mistake:
+        return _fail(str(mistake), _MISTAKE)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except (OSError, MemoryError) as error:
+        return _fail(f"the environment failed: {error or 'out of memory'}", _ENVIRONMENT)
+    except RuntimeError as error:
+        from jemstone.training import Diverged
+
+        if isinstance(error, Diverged):
+            return _fail(str(error), _DIVERGED)
+        if "memory" in str(error):  # torch's allocators raise RuntimeError
+            return _fail(f"the environment failed: {error}", _ENVIRONMENT)
+        raise
+
+
+def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if argv[0] == "--version":
+        print(__version__)
+        return 0
+    if argv[0] not in _COMMANDS:
+        raise unknown("command", argv[0], _COMMANDS)
+    from jemstone.cli.parser import underscored
+
+    command = importlib.import_module(f"jemstone.cli.{argv[0]}")
+    code: int = command.run(underscored(argv[1:]))
+    return code
+
+
+def _overview() -> str:
+    lines = [f"  {name:<11} {summary}" for name, summary in _COMMANDS.items()]
+    return "\n".join(
+        [
+            "Joint energy-based models: one network that classifies, resists and generates.",
+            "",
+            "usage: jemstone COMMAND [options]      (each command has --help with an example)",
+            "",
+            *lines,
+        ]
+    )
+
+
+def _fail(line: str, code: int) -> int:
+    print(f"jemstone: {' '.join(line.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,87 @@
+"""``jemstone sample``: images from a run, as a picture or as arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jemstone.cli.console import say
+from jemstone.cli.parser import Parser, common_options
+from jemstone.data import to_bytes
+from jemstone.errors import Mistake
+from jemstone.experiments import Run, balanced_labels, draw
+from jemstone.files import write_whole
+from jemstone.recipes import SAMPLERS
+from jemstone.training import choose_device, write_grid
+from jemstone.types import Generator
+
+__all__ = ["run"]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Draw images; see ``jemstone sample --help``."""
+    arguments = _parser().read(argv)
+    out = Path(arguments.out)
+    if out.suffix not in (".png", ".npz"):
+        raise Mistake(f"--out ends in .png or .npz, not '{out.name}'")
+    if out.exists():
+        raise Mistake(f"{out} exists: choose another --out")
+    if arguments.n < 1:
+        raise Mistake(f"--n is at least 1, not {arguments.n}")
+    opened = Run.open(Path(arguments.run))
+    sampler = opened.sampler(arguments.sampler)
+    classes = opened.classes
+    if arguments.label is not None and not 0 <= arguments.label < classes:
+        raise Mistake(f"--label is one of 0 to {classes - 1}, not {arguments.label}")
+    device = choose_device(arguments.device, "fp32")
+    say(f"{arguments.n} samples by {arguments.sampler}, {device}")
+    model = opened.model().to(device.name)
+    y = balanced_labels(arguments.n, classes)
+    if arguments.label is not None:
+        y = torch.full_like(y, arguments.label)
+    generator = Generator(arguments.seed).fold("samples")
+    x = draw(model, sampler, y, generator, device=device.name)
+    meta = {
+        "recipe": opened.recipe.name,
+        "sampler": arguments.sampler,
+        "seed": arguments.seed,
+        "step": opened.steps_done,
+        "labels": "intended",
+    }
+    if arguments.sampler == "unconditional":
+        with torch.no_grad():
+            parts = [model.logits(part.to(device.name)).argmax(dim=1) for part in x.split(250)]
+        y = torch.cat(parts).cpu()
+        meta["labels"] = "predicted"
+    if out.suffix == ".png":
+        write_grid(out, x)
+    else:
+        _write_npz(out, x, y, meta)
+    print(out)
+    return 0
+
+
+def _write_npz(out: Path, x: Tensor, y: Tensor, meta: dict[str, object]) -> None:
+    images = to_bytes(x).permute(0, 2, 3, 1).numpy()
+    arrays = {"images": images, "labels": y.numpy(), "meta": np.array(json.dumps(meta))}
+    write_whole(out, lambda beside: np.savez_compressed(beside, **arrays))  # type: ignore[arg-type]
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "sample",
+        "Draw images from a run, from scratch.",
+        "jemstone sample runs/a --sampler combined --n 100 --out samples.png",
+    )
+    parser.add_argument("run", help="folder of the run")
+    parser.add_argument("--sampler", default="combined", help=", ".join(SAMPLERS))
+    parser.add_argument("--n", type=int, default=100, help="images, every class as often")
+    parser.add_argument("--label", type=int | None, help="of every image")
+    parser.add_argument("--out", required=True, help="FILE.png or FILE.npz")
+    common_options(parser)
+    return parser

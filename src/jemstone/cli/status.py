@@ -1,0 +1,30 @@
+"""``jemstone status``: how far a run is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jemstone.cli.parser import Parser
+from jemstone.experiments import Run
+from jemstone.training import RunFolder
+
+__all__ = ["run"]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print a run's progress and newest numbers."""
+    parser = Parser("status", "Tell how far a run is.", "jemstone status runs/a")
+    parser.add_argument("run", help="folder of the run")
+    opened = Run.open(Path(parser.read(argv).run))
+    lines = list(RunFolder(opened.path).metrics())
+    step = lines[-1]["step"] if lines else 0
+    state = "finished" if opened.steps_done >= opened.steps else "unfinished"
+    print(f"{opened.path}: {opened.recipe.name} ({opened.recipe.budget}), {state}")
+    print(f"  step {step} of {opened.steps}, newest checkpoint at {opened.steps_done}")
+    if lines:
+        newest = {k: v for k, v in lines[-1].items() if k != "step" and v is not None}
+        print("  " + "  ".join(f"{name} {value:.4g}" for name, value in newest.items()))
+    if state == "unfinished":
+        print(f"  go on with: jemstone train --resume {opened.path}")
+    return 0

@@ -1,0 +1,120 @@
+"""``jemstone train``: a recipe on a data set, into a folder; or go on with one."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jemstone.cli.console import say, watched
+from jemstone.cli.parser import Parser, common_options, option_value, positionals
+from jemstone.data import DataSet, load
+from jemstone.errors import Mistake
+from jemstone.experiments import Run
+from jemstone.recipes import Recipe, read_recipe, recipe_for, to_yaml
+from jemstone.training import Interrupted, choose_device
+
+__all__ = ["run", "train_run"]
+
+_EXAMPLE = "jemstone train robust-jem --data digits --out runs/a --attack.eps 0.1"
+
+
+def run(argv: Sequence[str]) -> int:
+    """Train; see ``jemstone train --help``."""
+    if option_value(argv, "resume") is not None:
+        return _resume(argv)
+    data, base = _chosen(argv)
+    parser = _parser(base)
+    arguments = parser.read(argv)
+    fields = parser.instantiate(arguments)
+    values = {f.name: getattr(fields, f.name) for f in _tunable()}
+    recipe = dataclasses.replace(base, **values)
+    if arguments.steps is not None:
+        optimisation = dataclasses.replace(recipe.optimisation, steps=arguments.steps)
+        recipe = dataclasses.replace(recipe, optimisation=optimisation)
+    if arguments.print_config:
+        sys.stdout.write(to_yaml(recipe))
+        return 0
+    if arguments.out is None:
+        raise Mistake("train needs a folder for the run: add --out runs/NAME")
+    device = choose_device(arguments.device, arguments.precision)
+    begun = Run.create(
+        Path(arguments.out),
+        recipe,
+        data,
+        seed=arguments.seed,
+        source=arguments.data,
+        root=arguments.data_root,
+        device=device,
+        checkpoint_every=arguments.checkpoint_every,
+    )
+    return train_run(begun, data)
+
+
+def train_run(run: Run, data: DataSet) -> int:
+    """Train a run to its end, shown on the terminal; return the exit code."""
+    recipe = run.recipe
+    say(f"{recipe.name} ({recipe.budget}) on {data.name}, {run.device}, {run.steps} steps")
+    with watched(recipe.name, run.steps, plain_every=max(20, run.steps // 20)) as watcher:
+        try:
+            run.train(data, watcher)
+        except Interrupted as interrupted:
+            say(f"{interrupted}: go on with `jemstone train --resume {run.path}`")
+            return 128 + (watcher.signal or 0)
+    print(run.path)
+    return 0
+
+
+def _resume(argv: Sequence[str]) -> int:
+    parser = Parser("train --resume", "Go on where a run stopped.", "train --resume runs/a")
+    parser.add_argument("--resume", required=True, help="folder of the run")
+    resumed = Run.open(Path(parser.read(argv).resume))
+    if resumed.steps_done >= resumed.steps:
+        say(f"the run is finished: {resumed.steps} steps")
+        print(resumed.path)
+        return 0
+    return train_run(resumed, resumed.data())
+
+
+def _tunable() -> list[dataclasses.Field[Any]]:
+    """Return the recipe's fields that options may change."""
+    return [f for f in dataclasses.fields(Recipe) if f.name not in ("name", "budget")]
+
+
+def _chosen(argv: Sequence[str]) -> tuple[DataSet, Recipe]:
+    """Look up recipe, data and budget, on which the other options' defaults depend."""
+    config = option_value(argv, "config")
+    names = positionals(argv)
+    asked_for_help = "--help" in argv or "-h" in argv
+    partial = read_recipe(Path(config)) if config else None
+    name = names[0] if names else partial.name if partial else ""
+    if not name and asked_for_help:
+        name = "robust-jem"
+    if not name:
+        raise Mistake("train needs a recipe: `jemstone recipes` lists them")
+    data = load(option_value(argv, "data", "digits"), option_value(argv, "data_root"))
+    budget = option_value(argv, "budget", partial.budget if partial else "small")
+    base = recipe_for(name, data, budget)
+    return data, read_recipe(Path(config), base) if config else base
+
+
+def _parser(base: Recipe) -> Parser:
+    parser = Parser("train", f"Train a recipe. Defaults: {base.name}, {base.budget}.", _EXAMPLE)
+    parser.add_argument("recipe", nargs="?", help="see `jemstone recipes`")
+    parser.add_argument("--data", default="digits", help="name of a data set, or FILE.npz")
+    parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
+    parser.add_argument("--out", type=str | None, help="new folder for the run")
+    parser.add_argument("--resume", type=str | None, help="folder of a run to go on with")
+    parser.add_argument("--budget", default="small", help="quick, small or paper")
+    parser.add_argument("--config", type=str | None, help="YAML file with fields of the recipe")
+    parser.add_argument("--print_config", action="store_true", help="print the recipe and stop")
+    parser.add_argument("--steps", type=int | None, help="optimiser steps, instead of the recipe's")
+    parser.add_argument("--checkpoint_every", type=int | None, help="steps; a tenth by default")
+    common_options(parser)
+    types = typing.get_type_hints(Recipe)
+    for f in _tunable():
+        parser.add_argument(f"--{f.name}", type=types[f.name], default=getattr(base, f.name))
+    return parser

@@ -1,0 +1,14 @@
+"""What people see: cards, tables, figures."""
+
+from jemstone.report.card import card, figures, overview
+from jemstone.report.figure import draw_panels
+from jemstone.report.table import classification_table, generation_table
+
+__all__ = [
+    "card",
+    "classification_table",
+    "draw_panels",
+    "figures",
+    "generation_table",
+    "overview",
+]

@@ -1,0 +1,55 @@
+"""The picture of a run: rows are classes, panels are the stages from data to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from jemstone.files import write_whole
+
+__all__ = ["draw_panels"]
+
+
+def draw_panels(
+    path: Path, panels: Mapping[str, Tensor], classes: tuple[str, ...], title: str = ""
+) -> None:
+    """Draw panels side by side, one row for each class.
+
+    Args:
+        path: of the PNG.
+        panels: by their titles: images (K * n, C, H, W) in [0, 1], class by class.
+        classes: names of the K classes.
+        title: above all.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.4 * len(panels) + 0.4, 3.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, fontsize=9)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for number, (axis, (name, x)) in enumerate(zip(axes, panels.items(), strict=True)):
+        image = _tiled(x, len(classes))
+        axis.imshow(image.clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_title(name, fontsize=9)
+        axis.set_xticks([])
+        height = image.shape[0] / len(classes)
+        rows = [height * (k + 0.5) for k in range(len(classes))]
+        axis.set_yticks(rows if number == 0 else [], classes if number == 0 else [])
+        axis.tick_params(length=0, labelsize=8)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda beside: figure.savefig(beside, dpi=200))
+
+
+def _tiled(x: Tensor, rows: int) -> Tensor:
+    """Lay images (R * n, C, H, W) out in R rows, a pixel of grey between them."""
+    x = torch.nn.functional.pad(x, (1, 1, 1, 1), value=0.5)
+    x = x.unflatten(0, (rows, -1)).permute(0, 3, 1, 4, 2)  # R, H, n, W, C
+    tiled = x.flatten(2, 3).flatten(0, 1)
+    return tiled[..., 0] if tiled.shape[-1] == 1 else tiled

@@ -1,0 +1,53 @@
+"""An evaluation as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+__all__ = ["classification_table", "generation_table"]
+
+
+def classification_table(result: Mapping[str, Any]) -> Table:
+    """Lay out what a run is as a classifier.
+
+    Args:
+        result: of :func:`jemstone.experiments.evaluate`.
+    """
+    table = Table(title=f"{result['n']} held-out images of {result['data']}", title_justify="left")
+    table.add_column("classifier")
+    table.add_column("", justify="right")
+    table.add_row("accuracy", f"{result['accuracy']:.1%}")
+    for robust in result["robust_accuracy"]:
+        threat = f"{robust['attack']}, {robust['norm']} {robust['eps']:g}"
+        table.add_row(f"robust accuracy ({threat})", f"{robust['value']:.1%}")
+    table.add_row("calibration error (ECE)", f"{result['calibration']['ece']:.3f}")
+    return table
+
+
+def generation_table(result: Mapping[str, Any]) -> Table:
+    """Lay out what a run is as a generator, one sampler a row.
+
+    Args:
+        result: of :func:`jemstone.experiments.evaluate`.
+    """
+    judge = result["judge"]
+    title = f"{result['generation'][0]['n']} samples each, judged by {judge['name']}"
+    table = Table(title=f"{title} ({judge['accuracy']:.1%} accurate)", title_justify="left")
+    table.add_column("sampler")
+    for heading in ("IS", "FID", "recall", "agreement", "nearest / held-out", "spread"):
+        table.add_column(heading, justify="right")
+    for row in result["generation"]:
+        near = row["nearest_neighbour"]
+        table.add_row(
+            f"{row['sampler']} ({row['origin']})",
+            f"{row['is']:.2f}",
+            f"{row['fid']:.3f}",
+            f"{row['recall']:.2f}",
+            f"{row['agreement']:.1%}",
+            f"{near['pixel'] / near['pixel_held_out']:.2f}",
+            f"{row['spread']['pixel']:.2f}",
+        )
+    return table
