@@ -1,7 +1,7 @@
 """Write README's table, and the figures that the package carries, from docs/results.
 
-    python benchmarks/tables.py            # rewrite
-    python benchmarks/tables.py --check    # fail where something has drifted
+python benchmarks/tables.py            # rewrite
+python benchmarks/tables.py --check    # fail where something has drifted
 """
 
 import json

@@ -162,7 +162,9 @@ class JointEnergyModel(nn.Module):
                 classifier = build(config["architecture"], config["arguments"])
             model = cls(classifier, config["mean"], config["std"])
             model.load_state_dict(read_tensors(folder / "model.safetensors"))
-        except (KeyError, TypeError, RuntimeError) as error:
+        except Mistake:
+            raise
+        except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise Mistake(f"{folder} does not hold a model of that shape: {reason}") from error
         return model.eval()

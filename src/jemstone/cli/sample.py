@@ -39,8 +39,8 @@ def run(argv: Sequence[str]) -> int:
     if arguments.label is not None and not 0 <= arguments.label < classes:
         raise Mistake(f"--label is one of 0 to {classes - 1}, not {arguments.label}")
     device = choose_device(arguments.device, "fp32")
-    say(f"{arguments.n} samples by {arguments.sampler}, {device}")
     model = opened.model().to(device.name)
+    say(f"{arguments.n} samples by {arguments.sampler}, {device}")
     y = balanced_labels(arguments.n, classes)
     if arguments.label is not None:
         y = torch.full_like(y, arguments.label)

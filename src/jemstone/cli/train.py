@@ -28,14 +28,15 @@ def run(argv: Sequence[str]) -> int:
         return _resume(argv)
     data, base = _chosen(argv)
     parser = _parser(base)
-    arguments = parser.read(argv)
+    # jsonargparse keeps --print_config for itself, and would print its own defaults.
+    arguments = parser.read([token for token in argv if token != "--print_config"])
     fields = parser.instantiate(arguments)
     values = {f.name: getattr(fields, f.name) for f in _tunable()}
     recipe = dataclasses.replace(base, **values)
     if arguments.steps is not None:
         optimisation = dataclasses.replace(recipe.optimisation, steps=arguments.steps)
         recipe = dataclasses.replace(recipe, optimisation=optimisation)
-    if arguments.print_config:
+    if "--print_config" in argv:
         sys.stdout.write(to_yaml(recipe))
         return 0
     if arguments.out is None:
@@ -56,11 +57,11 @@ def run(argv: Sequence[str]) -> int:
 
 def train_run(run: Run, data: DataSet) -> int:
     """Train a run to its end, shown on the terminal; return the exit code."""
-    recipe = run.recipe
+    recipe, state = run.recipe, run.state(data)
     say(f"{recipe.name} ({recipe.budget}) on {data.name}, {run.device}, {run.steps} steps")
     with watched(recipe.name, run.steps, plain_every=max(20, run.steps // 20)) as watcher:
         try:
-            run.train(data, watcher)
+            run.train(data, watcher, state=state)
         except Interrupted as interrupted:
             say(f"{interrupted}: go on with `jemstone train --resume {run.path}`")
             return 128 + (watcher.signal or 0)

@@ -102,7 +102,7 @@ def _load_npz(path: Path, name: str, flip: bool) -> DataSet:
         raise Mistake(f"{path} is not there: name an existing .npz file")
     keys = ("train_images", "train_labels", "test_images", "test_labels")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [key for key in keys if key not in archive]
             if missing:
                 raise Mistake(f"{path} lacks {', '.join(missing)}")

@@ -28,13 +28,7 @@ __all__ = ["Judge", "cache_folder", "judge_for"]
 
 _SEED = 20220718  # far from the seeds that people give their runs
 _WIDTH = 32
-_OPTIMISATION = Optimisation(
-    learning_rate=0.05,
-    weight_decay=5e-4,
-    steps=1200,
-    warmup=50,
-    schedule="cosine",
-)
+_STEPS = 1200
 _NOISE = 0.02
 
 
@@ -81,9 +75,10 @@ def judge_for(data: DataSet, cache: Path | None = None, *listeners: Listener) ->
         return Judge(name, model, float(read_json(folder / "judge.json")["accuracy"]))
     except Mistake:
         pass  # absent, or cut short while it was written: train it
-    model = _trained(data, *listeners)
+    _trained(data, *listeners).save_pretrained(folder)
+    # Judged as it is read back, so that its figures are those of every later use.
+    model = JointEnergyModel.from_pretrained(folder)
     judge = Judge(name, model, accuracy(model, data.test))
-    model.save_pretrained(folder)
     write_json(folder / "judge.json", {"name": name, "accuracy": judge.accuracy})
     return judge
 
@@ -108,16 +103,18 @@ def _trained(data: DataSet, *listeners: Listener) -> JointEnergyModel:
         torch.manual_seed(_SEED)
         classifier = ConvNet(data.shape[0], len(data.classes), _WIDTH)
     model = JointEnergyModel(classifier, mean=0.5, std=0.5).to(memory_format=torch.channels_last)
-    steps = _OPTIMISATION.steps or 0
+    optimisation = Optimisation(
+        learning_rate=0.05, weight_decay=5e-4, steps=_STEPS, warmup=50, schedule="cosine"
+    )
     last = _Last()
     train(
-        TrainingState(model, _OPTIMISATION.build(model)),
+        TrainingState(model, optimisation.build(model)),
         CrossEntropy(_NOISE),
         data.train,
-        _OPTIMISATION,
+        optimisation,
         (last, *listeners),
         Generator(_SEED),
         augmentation=Augmentation(padding=max(1, data.shape[1] // 8), flip=data.flip),
-        checkpoint_every=steps,
+        checkpoint_every=_STEPS,
     )
     return last.model

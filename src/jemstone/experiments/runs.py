@@ -117,7 +117,10 @@ class Run:
             "python": platform.python_version(),
             "machine": platform.machine(),
         }
+        jitter, classes = recipe.chains.jitter, len(data.classes)
+        gaussian = ClassGaussian.fit(data.train.x, data.train.y, classes, jitter=jitter)
         path.mkdir(parents=True, exist_ok=True)
+        gaussian.save(path / "init.safetensors")
         write_recipe(path / "recipe.yaml", recipe)
         write_json(path / "environment.json", environment)
         return cls(path, recipe, environment)
@@ -209,56 +212,64 @@ class Run:
         by_turns: Tensor = images.unflatten(0, (self.classes, -1)).transpose(0, 1)
         return by_turns.flatten(0, 1)
 
-    def train(self, data: DataSet, *listeners: Listener) -> TrainingState:
+    def state(self, data: DataSet) -> TrainingState:
+        """Build what training moves, as it was at the newest checkpoint or at the start.
+
+        Args:
+            data: the run's.
+
+        Raises:
+            Mistake: where the checkpoint is broken.
+        """
+        model = build_model(self.recipe, data, self.seed).to(self.device.name)
+        chains = Generator(self.seed).fold("chains")
+        buffer = build_buffer(self.recipe, self.gaussian, self.classes, chains)
+        state = TrainingState(model, self.recipe.optimisation.build(model), buffer)
+        if self.steps_done:
+            state.load(latest_checkpoint(self.path))
+        return state
+
+    def train(
+        self, data: DataSet, *listeners: Listener, state: TrainingState | None = None
+    ) -> TrainingState:
         """Train to the end, from the newest checkpoint or from the start.
 
         Args:
             data: the run's.
             listeners: hear of the progress, after the run's folder.
+            state: what :meth:`state` returned, where it was asked for before.
 
         Raises:
+            Mistake: where the checkpoint is broken.
             Diverged: where training is lost.
             Interrupted: where a listener wanted to stop; the run can be resumed.
         """
-        statistics = self.path / "init.safetensors"
-        classes = len(data.classes)
-        if not statistics.is_file():
-            jitter = self.recipe.chains.jitter
-            ClassGaussian.fit(data.train.x, data.train.y, classes, jitter=jitter).save(statistics)
-        gaussian, generator = self.gaussian, Generator(self.seed)
-        model = build_model(self.recipe, data, self.seed).to(self.device.name)
-        buffer = build_buffer(self.recipe, gaussian, classes, generator.fold("chains"))
-        state = TrainingState(model, self.recipe.optimisation.build(model), buffer)
-        folder = RunFolder(self.path, self._picture(gaussian, classes, buffer))
-        if self.steps_done:
-            state.load(latest_checkpoint(self.path))
+        state = state or self.state(data)
+        folder = RunFolder(self.path, self._picture(state.buffer))
         folder.cut_back(state.step)
         return train(
             state,
-            build_objective(self.recipe, buffer, classes),
+            build_objective(self.recipe, state.buffer, self.classes),
             data.train,
             self.recipe.optimisation,
             (folder, *listeners),
-            generator.fold("training"),
+            Generator(self.seed).fold("training"),
             augmentation=self.recipe.augmentation,
             device=self.device,
             checkpoint_every=self.environment["checkpoint_every"],
         )
 
-    def _picture(
-        self, gaussian: ClassGaussian, classes: int, buffer: ReplayBuffer | None
-    ) -> Callable[[JointEnergyModel], Tensor]:
+    def _picture(self, buffer: ReplayBuffer | None) -> Callable[[JointEnergyModel], Tensor]:
         """Show the chains as they are; a run without chains paints by the targeted attack."""
-        y = torch.arange(classes).repeat_interleave(_PICTURES_PER_CLASS)
 
         def chains(model: JointEnergyModel) -> Tensor:
             assert buffer is not None
-            rows = buffer.images.reshape(classes, buffer.slots_per_class, *gaussian.shape)
-            return rows[:, :_PICTURES_PER_CLASS].flatten(0, 1).clamp(0.0, 1.0)
+            by_class: Tensor = buffer.images.unflatten(0, (self.classes, -1))
+            return by_class[:, :_PICTURES_PER_CLASS].flatten(0, 1).clamp(0.0, 1.0)
 
         def painted(model: JointEnergyModel) -> Tensor:
-            sampler = build_sampler(self.recipe, "attack", gaussian)
-            labels = y.to(self.device.name)
-            return sampler(model, labels, Generator(self.seed).fold("picture")).cpu()
+            y = torch.arange(self.classes, device=self.device.name)
+            y = y.repeat_interleave(_PICTURES_PER_CLASS)
+            return self.sampler("attack")(model, y, Generator(self.seed).fold("picture")).cpu()
 
         return painted if buffer is None else chains

@@ -87,8 +87,11 @@ class L2(Ball):
         return self.steepest(normal) * _over_images(radius, x)
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        norm = self.norm(gradient).clamp_min(torch.finfo(gradient.dtype).tiny)
-        return gradient / _over_images(norm, gradient)
+        # By its largest entry first: squares of tiny gradients would underflow.
+        tiny = torch.finfo(gradient.dtype).tiny
+        largest = gradient.abs().flatten(1).amax(dim=1).clamp_min(tiny)
+        gradient = gradient / _over_images(largest, gradient)
+        return gradient / _over_images(self.norm(gradient).clamp_min(tiny), gradient)
 
 
 _BALLS: dict[str, type[Ball]] = {"linf": Linf, "l2": L2}

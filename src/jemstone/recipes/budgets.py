@@ -17,7 +17,7 @@ __all__ = ["BUDGETS", "recipe_for"]
 
 BUDGETS = ("quick", "small", "paper")
 
-_STEPS = {"quick": 2000, "small": 5000}
+_STEPS = {"quick": 2000, "small": 3000}
 
 # Strokes on a plain ground are harder to break than photographs: the ball is twice the paper's.
 _EPS = {"digits": 0.10, "mnist": 0.10}
@@ -86,9 +86,8 @@ def recipe_for(name: str, data: DataSet, budget: str = "small") -> Recipe:
         raise unknown("recipe", name, PAPERS)
     if budget not in BUDGETS:
         raise unknown("budget", budget, BUDGETS)
-    recipe: Recipe = PAPERS[name]().recipe()
+    recipe = PAPERS[name]().recipe()
     fields = {"budget": budget, "augmentation.flip": data.flip}
     if budget != "paper":
         fields |= _small(recipe, data.name, budget)
-    resized: Recipe = changed(recipe, fields)
-    return resized
+    return changed(recipe, fields)

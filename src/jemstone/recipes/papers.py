@@ -41,8 +41,7 @@ class Paper:
     def recipe(self) -> Recipe:
         """Return the recipe with the paper's constants, in our units."""
         values: dict[str, Any] = {c.field: c.value for c in self.constants}
-        recipe: Recipe = changed(Recipe(name=self.name, budget="paper"), values)
-        return recipe
+        return changed(Recipe(name=self.name, budget="paper"), values)
 
     def but(
         self,
@@ -79,7 +78,7 @@ def jem() -> Paper:
             Constant("optimisation.optimiser", "adam", _JEM_CODE),
             Constant("optimisation.learning_rate", 1e-4, _JEM_CODE),
             Constant("optimisation.batch_size", 64, _JEM_CODE),
-            Constant("optimisation.epochs", 200, _JEM_CODE),
+            Constant("optimisation.epochs", 200.0, _JEM_CODE),
             Constant("optimisation.warmup", 1000, _JEM_CODE),
             Constant("optimisation.milestones", (160.0, 180.0), _JEM_CODE),
             Constant("optimisation.decay", 0.3, _JEM_CODE),
@@ -117,7 +116,7 @@ def jempp() -> Paper:
         Constant("optimisation.learning_rate", 0.1, _JEMPP_CODE),
         Constant("optimisation.momentum", 0.9, _JEMPP_CODE),
         Constant("optimisation.weight_decay", 4e-4, _JEMPP_CODE),
-        Constant("optimisation.epochs", 150, _JEMPP_CODE),
+        Constant("optimisation.epochs", 150.0, _JEMPP_CODE),
         Constant("optimisation.milestones", (50.0, 100.0, 125.0), _JEMPP_CODE),
         Constant("optimisation.decay", 0.2, _JEMPP_CODE),
         *_walks("walk", 10, 5, 0.2, 0.0, 1.0, True, _JEMPP_CODE),

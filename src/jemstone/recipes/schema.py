@@ -190,7 +190,7 @@ class Recipe:
     sampling: Sampling = field(default_factory=Sampling)
 
 
-def changed(recipe: Any, fields: Mapping[str, Any]) -> Any:
+def changed(recipe: Recipe, fields: Mapping[str, Any]) -> Recipe:
     """Return the recipe with fields replaced, each named by its dotted path.
 
     >>> changed(Recipe(), {"attack.eps": 0.1, "sampling.energy.steps": 5}).sampling.energy.steps
@@ -200,16 +200,19 @@ def changed(recipe: Any, fields: Mapping[str, Any]) -> Any:
         Mistake: for a path that does not exist.
     """
     for path, value in fields.items():
-        head, _, rest = path.partition(".")
-        if head not in {f.name for f in dataclasses.fields(recipe)}:
-            known = [f.name for f in dataclasses.fields(recipe)]
-            guess = nearest(head, known)
-            raise Mistake(
-                f"a recipe has no field '{path}'" + (f": did you mean '{guess}'?" if guess else "")
-            )
-        new = changed(getattr(recipe, head), {rest: value}) if rest else value
-        recipe = dataclasses.replace(recipe, **{head: new})
+        recipe = _changed(recipe, path, path.split("."), value)
     return recipe
+
+
+def _changed(part: Any, path: str, words: list[str], value: Any) -> Any:
+    head, *rest = words
+    known = [f.name for f in dataclasses.fields(part)] if dataclasses.is_dataclass(part) else []
+    if head not in known:
+        guess = nearest(head, known)
+        hint = f": did you mean '{guess}'?" if guess else ""
+        raise Mistake(f"a recipe has no field '{path}'{hint}")
+    new = _changed(getattr(part, head), path, rest, value) if rest else value
+    return dataclasses.replace(part, **{head: new})
 
 
 def flattened(recipe: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -67,6 +67,8 @@ class ClassGaussian:
         count = int(labels.max()) + 1 if classes is None else classes
         try:
             means, factors = fit_gaussian(images, labels, count, jitter)
+        except RuntimeError as error:  # of the Cholesky factorisation
+            raise Mistake("pixels that hardly vary need more jitter for a Gaussian") from error
         except ValueError as error:
             raise Mistake(str(error)) from error
         return cls(means, factors, (images.shape[1], images.shape[2], images.shape[3]))

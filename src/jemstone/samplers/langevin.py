@@ -159,7 +159,7 @@ class PYLD(SGLD):
 
     def holds(self, x: Tensor) -> bool:
         """Tell whether the images lie in the box, or there is none."""
-        if self.bounds is None:
+        if self.bounds is None or not len(x):
             return True
         lowest, highest = x.aminmax()
         return bool((lowest >= self.bounds[0]) & (highest <= self.bounds[1]))
@@ -176,7 +176,9 @@ def is_affine(stem: nn.Module) -> bool:
     >>> is_affine(nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU()))
     False
     """
+    if stem._forward_hooks or stem._forward_pre_hooks:
+        return False
     if type(stem) is nn.Sequential:
         return all(is_affine(layer) for layer in stem)
     # Exact types: a subclass may do anything. A convolution's padding must not depend on values.
-    return type(stem) in _AFFINE and not stem._forward_hooks and not stem._forward_pre_hooks
+    return type(stem) in _AFFINE

@@ -57,7 +57,7 @@ class ReplayBuffer:
         """
         slots = generator.fold("slot").integers(len(y), self.slots_per_class, y.device)
         slots = y * self.slots_per_class + slots
-        x = self.images.to(y.device)[slots]
+        x = self.images[slots.to(self.images.device)].to(y.device)
         renewed = generator.fold("renew").uniform((len(y), 1), device=y.device)[:, 0] < self.reinit
         (places,) = renewed.nonzero(as_tuple=True)
         if len(places):
@@ -74,7 +74,7 @@ class ReplayBuffer:
         last = torch.zeros(len(self), dtype=order.dtype, device=slots.device)
         last = last.scatter_reduce(0, slots, order, "amax")
         kept = last[slots] == order
-        self.images[slots[kept].cpu()] = x.detach()[kept].to(self.images)
+        self.images[slots[kept].to(self.images.device)] = x.detach()[kept].to(self.images)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return what a checkpoint keeps."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from jemstone.errors import Mistake
 from jemstone.files import finite, write_whole
 from jemstone.model import JointEnergyModel
-from jemstone.training.state import TrainingState
+from jemstone.training.state import TrainingState, older_checkpoints
 
 __all__ = ["RunFolder", "write_grid"]
 
@@ -68,8 +68,7 @@ class RunFolder:
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
         """Write ``checkpoint/``, keep the last few before it, draw a picture."""
         state.save(self.checkpoint, model)
-        older = sorted((self.path / "checkpoints").glob("[0-9]*"))
-        for folder in older[:-_KEPT]:
+        for folder in older_checkpoints(self.path)[:-_KEPT]:
             shutil.rmtree(folder)
         if self.picture is not None:
             write_grid(self.path / "samples" / f"{state.step:06d}.png", self.picture(model))

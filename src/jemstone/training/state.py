@@ -19,7 +19,7 @@ from jemstone.files import read_json, read_tensors, write_json, write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.samplers import ReplayBuffer
 
-__all__ = ["TrainingState", "latest_checkpoint"]
+__all__ = ["TrainingState", "latest_checkpoint", "older_checkpoints"]
 
 
 @dataclass
@@ -72,20 +72,20 @@ class TrainingState:
             folder: ``checkpoint/`` of a run. What lies there moves to ``checkpoints/NNNNNN``.
         """
         beside = folder.with_name(f".{folder.name}.new")
-        if beside.exists():
-            shutil.rmtree(beside)
+        shutil.rmtree(beside, ignore_errors=True)
         model.save_pretrained(beside)
         write_tensors(beside / "training.safetensors", self._tensors())
         if self.buffer is not None:
             write_tensors(beside / "chains-0.safetensors", self.buffer.state_dict())
         write_json(beside / "training.json", {"step": self.step, "metrics": self.metrics})
-        if folder.exists():
+        if (folder / "training.json").is_file():
             former = read_json(folder / "training.json")["step"]
             archive = folder.parent / "checkpoints" / f"{former:06d}"
-            if archive.exists():
-                shutil.rmtree(archive)
+            shutil.rmtree(archive, ignore_errors=True)
             archive.parent.mkdir(exist_ok=True)
             folder.rename(archive)
+        else:  # nothing, or not a checkpoint
+            shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
 
     def load(self, folder: Path) -> None:
@@ -137,6 +137,12 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
+def older_checkpoints(run: Path) -> list[Path]:
+    """Return the checkpoints before the newest, oldest first."""
+    folders = (run / "checkpoints").glob("[0-9]*")
+    return sorted(folders, key=lambda folder: (len(folder.name), folder.name))
+
+
 def latest_checkpoint(run: Path) -> Path:
     """Return the newest complete checkpoint of a run.
 
@@ -145,8 +151,7 @@ def latest_checkpoint(run: Path) -> Path:
     Raises:
         Mistake: where the run has none.
     """
-    older = sorted((run / "checkpoints").glob("[0-9]*"))
-    for folder in (run / "checkpoint", *reversed(older)):
+    for folder in (run / "checkpoint", *reversed(older_checkpoints(run))):
         if (folder / "training.json").is_file():
             return folder
     raise Mistake(f"{run} holds no checkpoint: start it again with another --out")

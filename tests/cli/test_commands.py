@@ -1,0 +1,219 @@
+"""The commands of the contract, end to end on real digits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jemstone.cli import main
+
+SMALL = ["--network.width", "1", "--walk.steps", "2", "--attack.steps", "2", "--chains.size", "40"]
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """Train a real, small Robust JEM."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    argv = ["train", "robust-jem", "--out", str(folder), "--steps", "60", "--checkpoint-every=20"]
+    assert main([*argv, *SMALL, "--optimisation.warmup", "10"]) == 0
+    return folder
+
+
+def test_a_run_leaves_what_the_contract_names(run):
+    left = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert {
+        "recipe.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "init.safetensors",
+        "checkpoint/model.safetensors",
+        "checkpoint/config.json",
+        "checkpoints/000040/model.safetensors",
+        "samples/000060.png",
+    } <= left
+    assert not [name for name in left if name.endswith((".pt", ".pkl", ".pth"))]
+
+
+def test_metrics_are_valid_json_and_name_the_terms(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [20, 40, 60]
+    named = {"loss", "energy_data", "energy_samples", "adversarial_ce", "input_grad_norm"}
+    assert named | {"robust_accuracy", "seconds_per_step"} <= lines[-1].keys()
+
+
+def test_a_trained_run_has_learnt(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["adversarial_ce"] < lines[0]["adversarial_ce"]
+
+
+@pytest.mark.parametrize("sampler", ["combined", "energy", "attack", "unconditional"])
+def test_samples_are_arrays_with_their_origin(run, sampler, tmp_path, capsys):
+    out = tmp_path / "samples.npz"
+    argv = ["sample", str(run), "--sampler", sampler, "--n", "12", "--seed", "3"]
+    assert main([*argv, "--out", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(out)
+    with np.load(out, allow_pickle=False) as archive:
+        images, labels = archive["images"], archive["labels"]
+        meta = json.loads(str(archive["meta"]))
+    assert images.dtype == np.uint8
+    assert images.shape == (12, 8, 8, 1)
+    assert labels.dtype == np.int64
+    assert meta["sampler"] == sampler
+    assert meta["seed"] == 3
+    if sampler == "unconditional":
+        assert meta["labels"] == "predicted"
+    else:
+        assert labels.tolist() == [i % 10 for i in range(12)]
+
+
+def test_samples_are_the_same_again_and_as_a_picture(run, tmp_path):
+    for name in ("a.npz", "b.npz", "c.png"):
+        argv = ["sample", str(run), "--label", "3", "--n", "5", "--out", str(tmp_path / name)]
+        assert main(argv) == 0
+    with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
+        assert (a["images"] == b["images"]).all()
+        assert set(a["labels"].tolist()) == {3}
+    with Image.open(tmp_path / "c.png") as picture:
+        assert picture.size[0] > picture.size[1]
+
+
+def test_a_finished_run_resumes_to_itself(run, capsys):
+    before = (run / "checkpoint/model.safetensors").read_bytes()
+    assert main(["train", "--resume", str(run)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(run)
+    assert (run / "checkpoint/model.safetensors").read_bytes() == before
+
+
+def test_status_tells_how_far_a_run_is(run, capsys):
+    assert main(["status", str(run)]) == 0
+    told = capsys.readouterr().out
+    assert "robust-jem (small), finished" in told
+    assert "step 60 of 60" in told
+
+
+def test_print_config_is_a_config(tmp_path, capsys):
+    argv = ["train", "jempp", "--attack.eps", "0.07", "--steps=2", *SMALL]
+    assert main([*argv, "--print_config"]) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "recipe.yaml").write_text(printed)
+    assert main(["train", "--config", str(tmp_path / "recipe.yaml"), "--print-config"]) == 0
+    assert capsys.readouterr().out == printed
+    assert "eps: 0.07" in printed
+
+
+def test_an_option_beats_the_config(tmp_path, capsys):
+    (tmp_path / "part.yaml").write_text("attack:\n  eps: 0.07\n  steps: 3\n")
+    argv = ["train", "jempp", "--config", str(tmp_path / "part.yaml"), "--attack.steps", "4"]
+    assert main([*argv, "--print_config"]) == 0
+    printed = capsys.readouterr().out
+    assert "eps: 0.07\n  steps: 4\n" in printed
+
+
+def test_an_archive_of_ones_own_is_a_data_set(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 40), ("test", 20)):
+        arrays[f"{split}_images"] = rng.integers(0, 256, (count, 9, 11, 3), dtype=np.uint8)
+        arrays[f"{split}_labels"] = np.arange(count) % 4
+    np.savez(tmp_path / "own.npz", **arrays)
+    argv = ["train", "robust-jem", "--data", str(tmp_path / "own.npz"), "--steps", "2"]
+    assert main([*argv, *SMALL, "--out", str(tmp_path / "run")]) == 0
+    out = str(tmp_path / "samples.npz")
+    assert main(["sample", str(tmp_path / "run"), "--n", "4", "--out", out]) == 0
+    with np.load(out) as archive:
+        assert archive["images"].shape == (4, 9, 11, 3)
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["train", "--help"], ["sample", "--help"]])
+def test_help_has_an_example(argv, capsys):
+    try:
+        code = main(argv)
+    except SystemExit as left:
+        code = left.code
+    assert code == 0
+    assert "jemstone" in capsys.readouterr().out
+
+
+def test_a_card_shows_paper_converted_and_source(capsys):
+    assert main(["recipes", "robust-jem"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "attack.eps 0.1 / 2 = 0.05 0.1 arXiv 2207.08950" in told
+    assert "FID combined 47.92" in told
+
+
+def test_all_recipes_are_listed(capsys):
+    assert main(["recipes"]) == 0
+    told = capsys.readouterr().out
+    for name in ("classifier", "robust-classifier", "jem", "jempp", "robust-jem"):
+        assert f" {name} " in told
+
+
+def test_divergence_stops_with_its_step_and_what_to_try(tmp_path, capfd):
+    argv = ["train", "jempp", "--out", str(tmp_path / "run"), "--steps", "50", *SMALL]
+    wild = ["--optimisation.learning_rate", "1e6", "--optimisation.clip_norm", "null"]
+    assert main([*argv, *wild]) == 3
+    told = capfd.readouterr().err.splitlines()[-1]
+    assert "diverged at step" in told
+    assert "learning_rate" in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_run_goes_on(number, tmp_path):
+    folder = tmp_path / "run"
+    steps = ["--steps", "2000", "--checkpoint_every", "1000"]
+    argv = [sys.executable, "-m", "jemstone", "train", "jempp", "--out", str(folder)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [*argv, *steps, *SMALL], stderr=subprocess.PIPE, text=True, env=environment
+    )
+    metrics = folder / "metrics.jsonl"
+    for _ in range(600):
+        if metrics.is_file() or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, told
+    assert f"jemstone train --resume {folder}" in told
+    saved = json.loads((folder / "checkpoint/training.json").read_text())["step"]
+    assert 0 < saved < 2000
+
+
+def test_the_command_starts_without_torch():
+    code = (
+        "import sys; from jemstone.cli import main; main(['--help']); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_quickstart_leaves_run_picture_and_figures_and_is_repeatable(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JEMSTONE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("jemstone.experiments.judge._STEPS", 60)
+    out = tmp_path / "quickstart"
+    argv = ["quickstart", "--out", str(out), "--steps", "30"]
+    assert main(argv) == 0
+    first = capsys.readouterr().out
+    result = json.loads((out / "evaluate.json").read_text())
+    assert {row["sampler"] for row in result["generation"]} == {
+        "init",
+        "combined",
+        "energy",
+        "attack",
+        "chains",
+    }
+    for row in result["robust_accuracy"]:
+        assert row["value"] <= result["accuracy"]
+        assert all(row["laws"].values())
+    assert str(out / "figure.png") in first
+    before = {path: path.stat().st_mtime_ns for path in Path(out).rglob("*")}
+    assert main(argv) == 0
+    assert "accuracy" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in Path(out).rglob("*")} == before

@@ -1,0 +1,180 @@
+"""A mistake is told in one line, with exit code 2, and nothing is written."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from jemstone.cli import main
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Train a run of two steps."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    steps = ["--steps", "2", "--network.width", "1", "--walk.steps", "1", "--chains.size", "20"]
+    assert main(["train", "robust-jem", "--out", str(folder), *steps]) == 0
+    return folder
+
+
+def everything_below(folder):
+    return sorted((p, p.stat().st_mtime_ns) for p in folder.rglob("*"))
+
+
+def npz(path, **changes):
+    arrays = {
+        "train_images": np.zeros((4, 8, 8), np.uint8),
+        "train_labels": np.array([0, 1, 0, 1]),
+        "test_images": np.zeros((2, 8, 8), np.uint8),
+        "test_labels": np.array([0, 1]),
+    }
+    arrays |= changes
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+
+
+ARGUMENTS = {
+    "no such command": (["trian"], "train"),
+    "no such recipe": (["train", "robust-jam", "--out", "OUT"], "robust-jem"),
+    "no recipe": (["train", "--out", "OUT"], "recipe"),
+    "no such data set": (["train", "jem", "--data", "digit", "--out", "OUT"], "digits"),
+    "no such budget": (["train", "jem", "--budget", "smal", "--out", "OUT"], "small"),
+    "no such key": (["train", "jem", "--attack.esp", "1", "--out", "OUT"], "attack.eps"),
+    "no such key, dashed": (["train", "jem", "--attack.step-sise=1", "--out", "OUT"], "step_size"),
+    "a word for a number": (["train", "jem", "--attack.eps", "big", "--out", "OUT"], "attack.eps"),
+    "no such norm": (["train", "jem", "--network.norm", "layer", "--out", "OUT"], "network.norm"),
+    "a depth that is none": (["train", "jem", "--network.depth", "12", "--out", "OUT"], "6 n + 4"),
+    "an empty batch": (
+        ["train", "jem", "--optimisation.batch_size", "0", "--out", "OUT"],
+        "batch_size",
+    ),
+    "not a number": (["train", "jem", "--attack.eps", "nan", "--out", "OUT"], "attack.eps"),
+    "no step": (["train", "jem", "--steps", "0", "--out", "OUT"], "steps"),
+    "no objective": (
+        ["train", "classifier", "--weights.cross_entropy", "0", "--out", "OUT"],
+        "weight",
+    ),
+    "a crop larger than the image": (
+        ["train", "jem", "--augmentation.padding", "8", "--out", "OUT"],
+        "padding",
+    ),
+    "fewer chains than classes": (["train", "jem", "--chains.size", "5", "--out", "OUT"], "chains"),
+    "no folder": (["train", "jem"], "--out"),
+    "a folder that is a run": (["train", "jem", "--out", "RUN"], "--resume"),
+    "no such config": (["train", "jem", "--config", "none.yaml", "--out", "OUT"], "none.yaml"),
+    "no data root": (
+        ["train", "jem", "--data", "mnist", "--data-root", "nowhere", "--out", "OUT"],
+        "nowhere",
+    ),
+    "a data root without the set": (
+        ["train", "jem", "--data", "cifar10", "--data-root", ".", "--out", "OUT"],
+        "cifar10.npz",
+    ),
+    "no data file": (["train", "jem", "--data", "none.npz", "--out", "OUT"], "none.npz"),
+    "no such device": (["train", "jem", "--device", "gpu", "--out", "OUT"], "cpu"),
+    "no such precision": (["train", "jem", "--precision", "fp23", "--out", "OUT"], "fp32"),
+    "resume nothing": (["train", "--resume", "nowhere"], "nowhere"),
+    "status of nothing": (["status", "nowhere"], "nowhere"),
+    "no such sampler": (["sample", "RUN", "--sampler", "combine", "--out", "x.png"], "combined"),
+    "no such label": (["sample", "RUN", "--label", "10", "--out", "x.png"], "0 to 9"),
+    "no samples": (["sample", "RUN", "--n", "0", "--out", "x.png"], "--n"),
+    "no such format": (["sample", "RUN", "--out", "x.gif"], ".png"),
+    "sample nothing": (["sample", "nowhere", "--out", "x.png"], "nowhere"),
+    "no such suite": (["evaluate", "RUN", "--suite", "quik", "--out", "x.json"], "quick"),
+    "evaluate into text": (["evaluate", "RUN", "--out", "x.txt"], ".json"),
+    "no such recipe's card": (["recipes", "jem+"], "jem"),
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_a_mistake_is_one_line_and_writes_nothing(name, finished, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    argv, expected = ARGUMENTS[name]
+    places = {"RUN": str(finished), "OUT": str(tmp_path / "out")}
+    before = everything_below(finished)
+    capfd.readouterr()
+    assert main([places.get(word, word) for word in argv]) == 2
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1, told.err
+    assert expected in told.err
+    assert not any(tmp_path.iterdir())
+    assert everything_below(finished) == before
+
+
+DATA = {
+    "a float image": ({"train_images": np.zeros((4, 8, 8))}, "uint8"),
+    "a missing array": ({"test_labels": None}, "test_labels"),
+    "lengths that differ": ({"train_labels": np.array([0, 1])}, "4 images"),
+    "a negative label": ({"train_labels": np.array([0, 1, -1, 1])}, "-1"),
+    "a label outside the classes": ({"test_labels": np.array([0, 7])}, "7"),
+    "sizes that differ": ({"test_images": np.zeros((2, 9, 9), np.uint8)}, "same"),
+    "one image of a class": ({"train_labels": np.array([0, 0, 0, 1])}, "at least two"),
+    "pickled arrays": ({"train_images": np.array([None] * 4)}, "readable"),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_broken_data_is_one_line_and_writes_nothing(name, tmp_path, capfd):
+    changes, expected = DATA[name]
+    npz(tmp_path / "data.npz", **changes)
+    out = tmp_path / "out"
+    argv = ["train", "robust-jem", "--data", str(tmp_path / "data.npz"), "--out", str(out)]
+    assert main([*argv, "--chains.size", "10", "--steps", "1"]) == 2
+    told = capfd.readouterr()
+    assert told.err.count("\n") == 1, told.err
+    assert expected in told.err
+    assert not out.exists()
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+BROKEN = {
+    "weights cut short": ("checkpoint/model.safetensors", truncated),
+    "weights of a pickle": (
+        "checkpoint/model.safetensors",
+        lambda path: path.write_bytes(b"\x80\x04."),
+    ),
+    "no weights": ("checkpoint/model.safetensors", lambda path: path.unlink()),
+    "configuration cut short": ("checkpoint/config.json", truncated),
+    "configuration that names code": (
+        "checkpoint/config.json",
+        lambda path: path.write_text(
+            json.dumps({"architecture": "os.system", "arguments": {}, "mean": None, "std": None})
+        ),
+    ),
+    "statistics cut short": ("init.safetensors", truncated),
+    "a recipe that is none": ("recipe.yaml", lambda path: path.write_text("- a\n- b\n")),
+    "a recipe with a stranger": ("recipe.yaml", lambda path: path.write_text("atack: {eps: 1}\n")),
+    "an environment that is none": ("environment.json", lambda path: path.write_text("[]")),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_run_is_one_line_and_writes_nothing(name, finished, tmp_path, capfd):
+    file, damage = BROKEN[name]
+    run, out = tmp_path / "run", tmp_path / "samples.png"
+    shutil.copytree(finished, run)
+    damage(run / file)
+    before = everything_below(run)
+    capfd.readouterr()
+    assert main(["sample", str(run), "--n", "10", "--out", str(out)]) == 2
+    told = capfd.readouterr()
+    assert told.err.count("\n") == 1, told.err
+    assert not out.exists()
+    assert everything_below(run) == before
+
+
+def test_training_state_cut_short_is_one_line(finished, tmp_path, capfd):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    truncated(run / "checkpoint/training.safetensors")
+    recipe = (run / "recipe.yaml").read_text().replace("steps: 2\n  warmup", "steps: 3\n  warmup")
+    (run / "recipe.yaml").write_text(recipe)
+    capfd.readouterr()
+    assert main(["train", "--resume", str(run)]) == 2
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1, told
+    assert "training.safetensors" in told

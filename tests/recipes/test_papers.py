@@ -1,0 +1,181 @@
+"""Recipes carry the papers' constants, in our units, at every size."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from jemstone.data import DataSet, Images
+from jemstone.experiments import Run
+from jemstone.recipes import (
+    BUDGETS,
+    PAPERS,
+    build_sampler,
+    changed,
+    checked,
+    flattened,
+    read_recipe,
+    recipe_for,
+    write_recipe,
+)
+from jemstone.report import card
+from jemstone.training import Device
+from jemstone.types import Generator
+
+EXACT = {
+    # FACTS of the papers' code, in [0, 1]: a slip in a conversion shows here
+    "jem": {
+        "network.norm": "none",
+        "optimisation.learning_rate": 1e-4,
+        "optimisation.milestones": (160.0, 180.0),
+        "noise": 0.015,
+        "walk.steps": 20,
+        "walk.inner": 1,
+        "walk.step_size": 0.25,
+        "walk.noise": 0.005,
+        "walk.clip": None,
+        "walk.clamp": False,
+        "chains.init": "uniform",
+        "chains.size": 10_000,
+        "chains.reinit": 0.05,
+    },
+    "jempp": {
+        "network.norm": "batch",
+        "optimisation.learning_rate": 0.1,
+        "optimisation.weight_decay": 4e-4,
+        "optimisation.milestones": (50.0, 100.0, 125.0),
+        "optimisation.decay": 0.2,
+        "walk.steps": 10,
+        "walk.inner": 5,
+        "walk.step_size": 0.05,
+        "walk.clip": 2.0,
+        "walk.noise": 0.0,
+        "walk.clamp": True,
+        "walk.mode": "batch",
+        "chains.jitter": 2.5e-5,
+        "weights.cross_entropy": 1.0,
+    },
+    "robust-jem": {
+        "attack.norm": "linf",
+        "attack.eps": 0.05,
+        "attack.steps": 15,
+        "attack.step_size": 2.5 * 0.05 / 15,
+        "attack.random_start": True,
+        "weights.cross_entropy": 0.0,
+        "weights.adversarial": 1.0,
+        "weights.likelihood": 1.0,
+        "sampling.attack.eps": 0.25,
+        "sampling.attack.random_start": False,
+        "sampling.combined.steps": 50,
+        "sampling.combined.clamp": False,
+        "sampling.unconditional.steps": 300,
+        "sampling.contrast.pivot": 0.5,
+    },
+    "robust-classifier": {"weights.likelihood": 0.0, "attack.eps": 0.05},
+    "robust-classifier-l2": {
+        "attack.norm": "l2",
+        "attack.eps": 0.5,
+        "sampling.attack.eps": 30.0,
+        "sampling.attack.steps": 60,
+        "sampling.attack.step_size": 0.5,
+    },
+    "classifier": {"weights.cross_entropy": 1.0, "weights.likelihood": 0.0, "noise": 0.0},
+}
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """Make eight tiny colour images of two classes, as large as the paper budget's crop allows."""
+    draws = (255 * Generator(0).uniform((12, 3, 8, 8))).to(torch.uint8)
+    images = Images(draws, torch.arange(12) % 2)
+    return DataSet("toy", images, images.first(4), ("dark", "light"), flip=True)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_paper_budget_has_the_exact_constants(name, toy):
+    fields = dict(flattened(recipe_for(name, toy, "paper")))
+    for path, value in EXACT[name].items():
+        assert fields[path] == (pytest.approx(value) if isinstance(value, float) else value), path
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_constant_has_a_source_and_stands_on_the_card(name, toy):
+    paper = PAPERS[name]()
+    fields = [constant.field for constant in paper.constants]
+    assert len(set(fields)) == len(fields)
+    assert all(constant.source for constant in paper.constants)
+    table = card(paper, recipe_for(name, toy), "toy")
+    shown = list(table.columns[0].cells)
+    assert set(fields) <= set(shown)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_recipe_makes_sense_and_survives_yaml(name, budget, toy, tmp_path):
+    recipe = checked(recipe_for(name, toy, budget))
+    write_recipe(tmp_path / "recipe.yaml", recipe)
+    assert read_recipe(tmp_path / "recipe.yaml") == recipe
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_budget_resizes_and_keeps_the_method(name, toy):
+    small, paper = (recipe_for(name, toy, budget) for budget in ("small", "paper"))
+    assert small.weights == paper.weights
+    assert small.attack.norm == paper.attack.norm
+    assert small.chains.init == paper.chains.init
+    assert small.sampling.combined.clamp == paper.sampling.combined.clamp
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_recipe_survives_two_steps(name, norm, toy, tmp_path):
+    """Train two steps of the paper's own method, the network and the walks shortened."""
+    fields = {
+        "network.depth": 10,
+        "network.width": 1,
+        "network.norm": norm,
+        "optimisation.steps": 2,
+        "attack.steps": 2,
+        "walk.steps": 2,
+        "chains.size": 8,
+        "sampling.energy.steps": 2,
+        "sampling.combined.steps": 2,
+        "sampling.unconditional.steps": 2,
+        "sampling.attack.steps": 2,
+    }
+    recipe = changed(recipe_for(name, toy, "paper"), fields)
+    run = Run.create(tmp_path / "run", recipe, toy, device=Device())
+    state = run.train(toy)
+    assert state.step == 2
+    assert all(torch.isfinite(value).all() for value in state.model.state_dict().values())
+    for sampler in ("combined", "energy", "attack", "unconditional"):
+        x = build_sampler(recipe, sampler, run.gaussian)(
+            run.model(), torch.tensor([0, 1, 1]), Generator(0)
+        )
+        assert x.shape == (3, 3, 8, 8)
+        assert 0 <= x.min() <= x.max() <= 1
+
+
+WRONG = {
+    "network.width": 0,
+    "optimisation.batch_size": 0,
+    "optimisation.learning_rate": float("nan"),
+    "optimisation.ema": 1.5,
+    "attack.eps": -0.1,
+    "attack.step_size": float("inf"),
+    "walk.inner": 0,
+    "walk.clip": -1.0,
+    "chains.reinit": 2.0,
+    "noise": -1.0,
+}
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_a_number_that_makes_no_sense_is_named(path, toy):
+    with pytest.raises(ValueError, match=path):
+        checked(changed(recipe_for("robust-jem", toy), {path: WRONG[path]}))
+
+
+def test_a_recipe_is_frozen(toy):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe_for("jem", toy).noise = 1.0

@@ -1,0 +1,104 @@
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from jemstone.errors import Mistake
+from jemstone.files import write_tensors
+from jemstone.functional.gaussian import draw_gaussian
+from jemstone.samplers import ClassGaussian, Uniform
+
+SHAPE = (2, 2, 1)
+
+
+@pytest.fixture
+def gaussian():
+    labels = torch.arange(90) % 3
+    images = (0.25 * labels[:, None, None, None] + 0.2 * torch.rand(90, *SHAPE)).clamp(0, 1)
+    return ClassGaussian.fit(images, labels, jitter=1e-4)
+
+
+@pytest.fixture(params=["uniform", "class-gaussian"])
+def init(request, gaussian):
+    return Uniform(SHAPE) if request.param == "uniform" else gaussian
+
+
+def test_an_init_gives_one_image_in_the_box_for_each_label(init, generator):
+    y = torch.tensor([2, 0, 2, 1, 1])
+    x = init(y, generator)
+    assert x.shape == (5, *SHAPE)
+    assert x.dtype == torch.float32
+    assert 0 <= x.min() <= x.max() <= 1
+    assert len(x.flatten(1).unique(dim=0)) == 5
+
+
+def test_the_image_of_a_place_depends_on_its_number_and_label_alone(init, generator):
+    y, places = torch.tensor([2, 0, 2, 1, 1]), torch.tensor([3, 0])
+    alone = init(y[places], generator.at(places))
+    torch.testing.assert_close(alone, init(y, generator)[places])
+
+
+def test_uniform_is_uniform_whatever_the_label(generator):
+    y = torch.arange(3000) % 3
+    x = Uniform(SHAPE)(y, generator)
+    assert stats.kstest(x.flatten().numpy(), "uniform").pvalue > 1e-3
+    assert torch.equal(x, Uniform(SHAPE)(torch.zeros_like(y), generator))
+
+
+def test_draws_are_those_of_the_fit_clamped(gaussian, generator):
+    y = torch.arange(3).repeat(4000)
+    normal = generator.normal((len(y), math.prod(SHAPE)))
+    draws = draw_gaussian(gaussian.means, gaussian.factors, y, normal)
+    assert torch.equal(gaussian(y, generator).flatten(1), draws.clamp(0, 1))
+    for k in range(3):
+        spread = gaussian.factors[k].norm(dim=1)
+        error = (draws[y == k].mean(dim=0) - gaussian.means[k]) / spread
+        assert error.abs().max() < 5 / math.sqrt(4000)
+        ratio = draws[y == k].var(dim=0) / spread.square()
+        assert (ratio - 1).abs().max() < 5 * math.sqrt(2 / 4000)
+
+
+def test_statistics_come_back_from_their_file(gaussian, generator, tmp_path):
+    gaussian.save(tmp_path / "init.safetensors")
+    back = ClassGaussian.load(tmp_path / "init.safetensors")
+    assert torch.equal(back.means, gaussian.means)
+    assert torch.equal(back.factors, gaussian.factors)
+    assert back.shape == gaussian.shape
+    y = torch.arange(3)
+    assert torch.equal(back(y, generator), gaussian(y, generator))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "reason"),
+    [
+        ([0, 0, 1, 1, 2], None, "class 2 has 1"),
+        ([0, 0, 2, 2, 2], None, "class 1 has 0"),
+        ([0, 0, 1, 1, 1], 3, "class 2 has 0"),
+    ],
+)
+def test_a_class_too_small_to_fit_is_a_mistake(labels, classes, reason):
+    with pytest.raises(Mistake, match=reason):
+        ClassGaussian.fit(torch.rand(5, *SHAPE), torch.tensor(labels), classes)
+
+
+def test_pixels_that_never_vary_without_jitter_are_a_mistake():
+    with pytest.raises(Mistake, match="jitter"):
+        ClassGaussian.fit(torch.zeros(4, *SHAPE), torch.tensor([0, 0, 1, 1]), jitter=0.0)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        None,
+        {"means": torch.rand(3, 4)},
+        {"means": torch.rand(3, 4), "factors": torch.rand(3, 4, 4), "shape": torch.tensor([2, 2])},
+    ],
+    ids=["missing file", "missing tensors", "bad shape"],
+)
+def test_a_file_without_the_statistics_is_a_mistake(tensors, tmp_path):
+    path = tmp_path / "init.safetensors"
+    if tensors is not None:
+        write_tensors(path, tensors)
+    with pytest.raises(Mistake, match=r"init.safetensors"):
+        ClassGaussian.load(path)
