@@ -6,6 +6,7 @@ import dataclasses
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ class Run:
         except Mistake:
             return 0
 
-    @property
+    @cached_property
     def gaussian(self) -> ClassGaussian:
         """The class-Gaussian statistics of the training images."""
         return ClassGaussian.load(self.path / "init.safetensors")
@@ -223,7 +224,8 @@ class Run:
         """
         model = build_model(self.recipe, data, self.seed).to(self.device.name)
         chains = Generator(self.seed).fold("chains")
-        buffer = build_buffer(self.recipe, self.gaussian, self.classes, chains)
+        gaussian = self.gaussian.to(self.device.name)
+        buffer = build_buffer(self.recipe, gaussian, self.classes, chains)
         state = TrainingState(model, self.recipe.optimisation.build(model), buffer)
         if self.steps_done:
             state.load(latest_checkpoint(self.path))

@@ -32,15 +32,15 @@ def fit_gaussian(
     Raises:
         ValueError: where a class has fewer than two images.
     """
-    flat = images.flatten(1).double()
+    flat = images.flatten(1)
     size = flat.shape[1]
     means = torch.empty(classes, size)
     factors = torch.empty(classes, size, size)
     for k in range(classes):
-        members = flat[labels == k]
+        members = flat[labels == k].double()
         if len(members) < 2:
             raise ValueError(f"class {k} has {len(members)} images: a Gaussian needs at least two")
-        covariance = torch.cov(members.T) + jitter * torch.eye(size, dtype=flat.dtype)
+        covariance = torch.cov(members.T) + jitter * torch.eye(size, dtype=members.dtype)
         means[k] = members.mean(dim=0)
         factors[k] = torch.linalg.cholesky(covariance)
     return means, factors

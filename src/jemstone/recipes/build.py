@@ -82,7 +82,7 @@ def build_walk(walk: Langevin, potential: Potential) -> PYLD:
     )
 
 
-def choose_init(name: str, gaussian: ClassGaussian) -> Init:
+def _choose_init(name: str, gaussian: ClassGaussian) -> Init:
     """Return the class Gaussian, or the uniform init of its shape."""
     return gaussian if name == "class-gaussian" else Uniform(gaussian.shape)
 
@@ -94,7 +94,7 @@ def build_buffer(
     if recipe.weights.likelihood == 0:
         return None
     chains = recipe.chains
-    init = choose_init(chains.init, gaussian)
+    init = _choose_init(chains.init, gaussian)
     return ReplayBuffer(init, chains.size, classes, chains.reinit, generator)
 
 
@@ -127,7 +127,7 @@ def build_sampler(recipe: Recipe, name: str, gaussian: ClassGaussian) -> Sampler
         Mistake: for another name.
     """
     sampling = recipe.sampling
-    init = choose_init(sampling.init, gaussian)
+    init = _choose_init(sampling.init, gaussian)
     attack = build_attack(sampling.attack, towards_label)
     contrast = ReduceContrast(sampling.contrast.factor, sampling.contrast.pivot)
     match name:

@@ -74,10 +74,15 @@ class ClassGaussian:
         return cls(means, factors, (images.shape[1], images.shape[2], images.shape[3]))
 
     def __call__(self, y: Tensor, generator: Generator) -> Tensor:
-        """Draw one image for each label of ``y`` (B,)."""
-        normal = generator.normal((len(y), math.prod(self.shape)), device=y.device)
-        x = draw_gaussian(self.means.to(y.device), self.factors.to(y.device), y, normal)
-        return x.clamp(0.0, 1.0).reshape(-1, *self.shape)
+        """Draw one image for each label of ``y`` (B,), on its device."""
+        home = self.means.device
+        normal = generator.normal((len(y), math.prod(self.shape)), device=home)
+        x = draw_gaussian(self.means, self.factors, y.to(home), normal)
+        return x.clamp(0.0, 1.0).reshape(-1, *self.shape).to(y.device)
+
+    def to(self, device: torch.device | str) -> ClassGaussian:
+        """Return the Gaussian whose statistics, and draws, are on that device."""
+        return ClassGaussian(self.means.to(device), self.factors.to(device), self.shape)
 
     def save(self, path: Path) -> None:
         """Write the statistics as safetensors."""

@@ -1,4 +1,4 @@
-"""What the README says is true: its code runs, its tables are those of docs/results."""
+"""What README and docs say is true: their code runs, tables are those of docs/results."""
 
 import re
 import subprocess
@@ -11,20 +11,28 @@ import torch
 ROOT = Path(__file__).parent.parent
 
 
-def snippets():
-    text = (ROOT / "README.md").read_text()
+def snippets(page):
+    text = (ROOT / page).read_text()
     runnable = re.sub(r"<!-- not run:.*?-->\n```python\n.*?```", "", text, flags=re.DOTALL)
     return re.findall(r"```python\n(.*?)```", runnable, flags=re.DOTALL)
 
 
 def test_the_example_turns_a_classifier_into_an_energy_model():
     names = {}
-    for snippet in snippets():
+    for snippet in snippets("README.md"):
         exec(snippet, names)
     assert names["images"].shape == (10, 1, 8, 8)
     assert 0 <= names["images"].min() <= names["images"].max() <= 1
     assert names["familiar"].shape == (360,)
     assert torch.isfinite(names["familiar"]).all()
+
+
+@pytest.mark.parametrize("page", ["docs/index.md", "docs/extending.md"])
+def test_the_pages_examples_run(page):
+    names = {}
+    assert snippets(page)
+    for snippet in snippets(page):
+        exec(snippet, names)
 
 
 def test_tables_are_those_of_the_results():
