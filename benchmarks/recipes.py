@@ -30,6 +30,8 @@ def judged(name, seed, arguments):
     file = folder.with_suffix(".json")
     if file.is_file():
         return read_json(file)
+    if arguments.collect:
+        return None
     data = load(arguments.data, arguments.data_root)
     if (folder / "recipe.yaml").is_file():
         run = Run.open(folder)
@@ -90,14 +92,19 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--recipes", nargs="+", default=list(PAPERS))
     parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--collect", action="store_true", help="train nothing more")
     parser.add_argument("--runs", required=True)
     parser.add_argument("--out", required=True)
     arguments = parser.parse_args()
     recipes = {}
     for name in arguments.recipes:
         results = [judged(name, seed, arguments) for seed in arguments.seeds]
-        diverged = [r["seed"] for r in results if "diverged" in r]
-        recipes[name] = {"diverged": diverged, "figures": summary(results)}
+        results = [result for result in results if result is not None]
+        recipes[name] = {
+            "seeds": [r["seed"] for r in results],
+            "diverged": [r["seed"] for r in results if "diverged" in r],
+            "figures": summary(results),
+        }
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()

@@ -60,7 +60,7 @@ def table(results):
     lines += [
         "",
         f"Measured here: `{results['data']}`, budget `{results['budget']}`, mean ± deviation of "
-        f"{seeds} seeds, {results['held_out']} held-out images; robust accuracy under PGD-20 with "
+        f"{seeds} seeds (no ±: one seed), {results['held_out']} held-out images; robust accuracy under PGD-20 with "
         f"2 restarts at the trained radius; {results['samples']:,} samples from scratch. IS and "
         f"FID are by the features of `{results['features']}` "
         f"({100 * results['judge_accuracy']:.1f} % accurate), so they compare with each other and "

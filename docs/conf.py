@@ -1,14 +1,11 @@
 """How the pages are built: `make docs`."""
 
-import tomllib
-from pathlib import Path
-
-_project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+from jemstone import __version__
 
 project = "Jemstone"
 author = "The Jemstone maintainers"
 copyright = author
-version = release = _project["version"]
+version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]

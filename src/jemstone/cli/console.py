@@ -24,6 +24,7 @@ from jemstone.training import TrainingState
 __all__ = ["Watcher", "say", "watched"]
 
 _SHOWN = ("loss", "accuracy", "robust_accuracy", "energy_data", "energy_samples")
+_SHOWN_ON_BAR = _SHOWN[:3]  # a terminal of 80 columns has room for these
 
 
 def say(line: str) -> None:
@@ -31,8 +32,8 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _numbers(metrics: dict[str, float]) -> str:
-    return "  ".join(f"{name} {metrics[name]:.3f}" for name in _SHOWN if name in metrics)
+def _numbers(metrics: dict[str, float], names: tuple[str, ...] = _SHOWN) -> str:
+    return "  ".join(f"{name} {metrics[name]:.3f}" for name in names if name in metrics)
 
 
 class Watcher:
@@ -52,7 +53,7 @@ class Watcher:
         if sys.stderr.isatty():
             self.bar = Progress(
                 TextColumn(f"[bold]{what}"),
-                BarColumn(),
+                BarColumn(bar_width=12),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[numbers]}"),
@@ -63,7 +64,7 @@ class Watcher:
     def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
         """Show where the run is."""
         if self.bar is not None:
-            self.bar.update(self.task, completed=step, numbers=_numbers(metrics))
+            self.bar.update(self.task, completed=step, numbers=_numbers(metrics, _SHOWN_ON_BAR))
             return
         if step % self.plain_every == 0 or step == self.steps:
             left = (self.steps - step) * metrics["seconds_per_step"]

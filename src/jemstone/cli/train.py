@@ -58,7 +58,8 @@ def run(argv: Sequence[str]) -> int:
 def train_run(run: Run, data: DataSet) -> int:
     """Train a run to its end, shown on the terminal; return the exit code."""
     recipe, state = run.recipe, run.state(data)
-    say(f"{recipe.name} ({recipe.budget}) on {data.name}, {run.device}, {run.steps} steps")
+    resumed = f", resumed from step {state.step}" if state.step else ""
+    say(f"{recipe.name} ({recipe.budget}) on {data.name}, {run.device}, {run.steps} steps{resumed}")
     with watched(recipe.name, run.steps, plain_every=max(20, run.steps // 20)) as watcher:
         try:
             run.train(data, watcher, state=state)
