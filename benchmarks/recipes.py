@@ -18,7 +18,7 @@ import torch
 
 from jemstone.data import load
 from jemstone.errors import Mistake
-from jemstone.experiments import Run, evaluate
+from jemstone.experiments import Run, begin, evaluate
 from jemstone.files import read_json, write_json
 from jemstone.recipes import PAPERS, recipe_for
 from jemstone.training import Diverged
@@ -36,21 +36,29 @@ def judged(name, seed, arguments):
     if (folder / "recipe.yaml").is_file():
         run = Run.open(folder)
     else:
-        recipe = recipe_for(name, data, arguments.budget)
+        recipe = recipe_for(name, data.name, arguments.budget)
         root = arguments.data_root
-        run = Run.create(folder, recipe, data, seed=seed, source=arguments.data, root=root)
+        run = begin(folder, recipe, data, seed=seed, source=arguments.data, root=root)
     print(folder, flush=True)
     try:
         run.train(data)
         result = evaluate(run, data, count=arguments.n)
-        result["seconds_per_step"] = read_json(folder / "checkpoint" / "training.json")["metrics"][
-            "seconds_per_step"
-        ]
     except Diverged as diverged:
         result = {"recipe": name, "seed": seed, "diverged": str(diverged)}
     result["environment"] = run.environment
+    result["commit"] = commit()
     write_json(file, result)
     return result
+
+
+def commit():
+    """Name the state of the code; a state with changes of its own is not measured."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    changes = subprocess.run([*git, "status", "--porcelain", "src"], capture_output=True, text=True)
+    if changes.stdout.strip():
+        sys.exit("commit the changes in src before you measure")
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    return head.stdout.strip()
 
 
 def mean_and_deviation(values):
@@ -67,7 +75,6 @@ def summary(results):
     rows = {
         "accuracy": [r["accuracy"] for r in well],
         "ece": [r["calibration"]["ece"] for r in well],
-        "seconds_per_step": [r["seconds_per_step"] for r in well],
     }
     for number, robust in enumerate(well[0]["robust_accuracy"]):
         key = f"{robust['attack']}, {robust['norm']} {robust['eps']:g}"
@@ -96,24 +103,25 @@ def main():
     parser.add_argument("--runs", required=True)
     parser.add_argument("--out", required=True)
     arguments = parser.parse_args()
-    recipes = {}
+    recipes, everything = {}, []
     for name in arguments.recipes:
         results = [judged(name, seed, arguments) for seed in arguments.seeds]
         results = [result for result in results if result is not None]
+        everything += results
         recipes[name] = {
             "seeds": [r["seed"] for r in results],
             "diverged": [r["seed"] for r in results if "diverged" in r],
             "figures": summary(results),
         }
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    first = read_json(next(Path(arguments.runs).glob("*.json")))
+    commits = sorted({r["commit"] for r in everything})
+    if len(commits) != 1:
+        sys.exit(f"runs of several commits do not make one table: {', '.join(commits)}")
+    first = next(r for r in everything if "diverged" not in r)
     write_json(
         Path(arguments.out),
         {
             "command": " ".join(["python", *sys.argv]),
-            "commit": commit,
+            "commit": commits[0],
             "data": arguments.data,
             "budget": arguments.budget,
             "seeds": arguments.seeds,

@@ -45,7 +45,10 @@ def table(results):
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, recipe in results["recipes"].items():
         paper, row = PAPERS[name](), recipe["figures"]
-        cells = [f"`{name}`", paper.summary]
+        lost, done = len(recipe["diverged"]), len(recipe["seeds"])
+        note = f" ({lost} of {done} seeds diverged)" if lost else f" ({done} seeds)" * (done != 3)
+        note = note.replace("(1 seeds)", "(1 seed)")
+        cells = [f"`{name}`", paper.summary + note]
         if row:
             attack = robust_at(row, 1)
             cells += [percent(row["accuracy"]), f"{percent(row[attack])} ({attack.split(', ')[1]})"]
@@ -59,10 +62,10 @@ def table(results):
     init = f"{row['init: is']['mean']:.2f} / {number(row['init: fid'])}"
     lines += [
         "",
-        f"Measured here: `{results['data']}`, budget `{results['budget']}`, mean ± deviation of "
-        f"{seeds} seeds (no ±: one seed), {results['held_out']} held-out images; robust accuracy under PGD-20 with "
-        f"2 restarts at the trained radius; {results['samples']:,} samples from scratch. IS and "
-        f"FID are by the features of `{results['features']}` "
+        f"Measured here: `{results['data']}`, budget `{results['budget']}`, mean ± standard "
+        f"deviation of {seeds} seeds, {results['held_out']} held-out images; robust accuracy under "
+        f"PGD-20 with 2 restarts at the trained radius; {results['samples']:,} samples from "
+        f"scratch. IS and FID are by the features of `{results['features']}` "
         f"({100 * results['judge_accuracy']:.1f} % accurate), so they compare with each other and "
         f"not with the papers'; the class-Gaussian init has {init}. From "
         f"[docs/results/{results['data']}.json](docs/results/{results['data']}.json).",

@@ -14,7 +14,28 @@ from torch import Tensor
 
 from jemstone.errors import Mistake
 
-__all__ = ["finite", "read_json", "read_tensors", "write_json", "write_tensors", "write_whole"]
+__all__ = [
+    "check_new",
+    "finite",
+    "read_json",
+    "read_tensors",
+    "write_json",
+    "write_tensors",
+    "write_whole",
+]
+
+
+def check_new(path: Path) -> None:
+    """Refuse a path that is taken, or cannot be made, before any work is done for it.
+
+    Raises:
+        Mistake: where something is there, or a file stands where a folder would have to.
+    """
+    if path.exists():
+        raise Mistake(f"{path} exists: choose another --out")
+    above = next(folder for folder in path.resolve().parents if folder.exists())
+    if not above.is_dir():
+        raise Mistake(f"{path} cannot be made, since {above} is a file: choose another --out")
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -72,6 +93,7 @@ def read_json(path: Path) -> Any:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors as safetensors, each in plain row-major order."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # Copies: safetensors refuses names that share memory, as tied weights do.
@@ -79,7 +101,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    write_whole(path, lambda beside: save_file(plain, beside))
+
+    def save(beside: Path) -> None:
+        try:
+            save_file(plain, beside)
+        except SafetensorError as error:  # what a full disk is called here
+            raise OSError(f"{path} could not be written: {error}") from error
+
+    write_whole(path, save)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from jemstone.checkpoints import checkpoints
 from jemstone.errors import Mistake
 from jemstone.files import read_json, read_tensors, write_json, write_tensors
 from jemstone.functional.energies import joint_energy, marginal_energy
@@ -154,10 +155,11 @@ class JointEnergyModel(nn.Module):
         folder = Path(folder)
         if not folder.is_dir():
             raise Mistake(f"{folder} is not a folder with a model: name a run's folder")
-        if (folder / "checkpoint").is_dir():
-            folder = folder / "checkpoint"
+        folder = next(iter(reversed(checkpoints(folder))), folder)
         config = read_json(folder / "config.json")
         try:
+            if classifier is None and config["architecture"] is None:
+                raise Mistake(f"{folder} holds the weights of your own network: pass classifier=")
             if classifier is None:
                 classifier = build(config["architecture"], config["arguments"])
             model = cls(classifier, config["mean"], config["std"])

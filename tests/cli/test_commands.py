@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +93,66 @@ def test_a_finished_run_resumes_to_itself(run, capsys):
     assert (run / "checkpoint/model.safetensors").read_bytes() == before
 
 
+def test_a_run_taken_up_again_ends_as_if_never_stopped(run, tmp_path):
+    """Killed after step 40 and before step 60, between a line of metrics and a checkpoint."""
+    killed = tmp_path / "killed"
+    shutil.copytree(run, killed)
+    shutil.rmtree(killed / "checkpoint")
+    (killed / "checkpoints/000040").rename(killed / "checkpoint")
+    with open(killed / "metrics.jsonl", "a") as file:
+        file.write('{"step": 80, "loss"')
+    assert main(["train", "--resume", str(killed)]) == 0
+    for file in ("model.safetensors", "training.safetensors", "chains-0.safetensors"):
+        ended, whole = ((folder / "checkpoint" / file).read_bytes() for folder in (killed, run))
+        assert ended == whole, file
+    ended, whole = (
+        [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for folder in (killed, run)
+    )
+    for line in (*ended, *whole):
+        del line["seconds_per_step"]
+    assert ended == whole
+
+
+def test_a_full_disk_ends_with_the_environment_and_no_half_checkpoint(tmp_path):
+    def little_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    folder = tmp_path / "run"
+    argv = [sys.executable, "-m", "jemstone", "train", "jempp", "--out", str(folder)]
+    done = subprocess.run(
+        [*argv, "--steps", "1", *SMALL],
+        preexec_fn=little_room,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 4, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "could not be written" in done.stderr.splitlines()[-1]
+    assert not (folder / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**80])
+def test_any_integer_is_a_seed(seed, tmp_path):
+    argv = ["train", "jem", "--steps", "1", f"--seed={seed}", "--out", str(tmp_path / "run")]
+    assert main([*argv, *SMALL]) == 0
+
+
+def test_a_network_of_another_family_is_an_option(tmp_path):
+    argv = ["train", "jempp", "--network.architecture", "convnet", "--network.width", "4"]
+    assert main([*argv, "--steps", "2", *SMALL[2:], "--out", str(tmp_path / "run")]) == 0
+    config = json.loads((tmp_path / "run/checkpoint/config.json").read_text())
+    assert config["architecture"] == "convnet"
+
+
+def test_true_langevin_is_an_option(tmp_path):
+    argv = ["train", "jem", "--walk.temperature", "1e-4", "--walk.noise", "0", "--steps", "2"]
+    assert main([*argv, *SMALL, "--out", str(tmp_path / "run")]) == 0
+
+
 def test_status_tells_how_far_a_run_is(run, capsys):
     assert main(["status", str(run)]) == 0
     told = capsys.readouterr().out
@@ -144,7 +206,8 @@ def test_help_has_an_example(argv, capsys):
 def test_a_card_shows_paper_converted_and_source(capsys):
     assert main(["recipes", "robust-jem"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "attack.eps 0.1 / 2 = 0.05 0.1 arXiv 2207.08950" in told
+    assert "attack.eps 0.1 / 2 = 0.05 arXiv 2207.08950" in told
+    assert "FID energy 41.17" in told
     assert "FID combined 47.92" in told
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +61,21 @@ ARGUMENTS = {
     ),
     "fewer chains than classes": (["train", "jem", "--chains.size", "5", "--out", "OUT"], "chains"),
     "no folder": (["train", "jem"], "--out"),
+    "an abbreviation": (["train", "jem", "--bud", "quick", "--out", "OUT"], "--bud"),
+    "no steps at all": (
+        ["train", "jem", "--optimisation.steps=null", "--optimisation.epochs=0", "--out", "OUT"],
+        "epochs",
+    ),
+    "no checkpoint ever": (["train", "jem", "--checkpoint_every", "-3", "--out", "OUT"], "-3"),
+    "a temperature with a noise": (
+        ["train", "jem", "--walk.temperature", "1", "--out", "OUT"],
+        "walk.temperature",
+    ),
+    "a folder below a file": (["train", "jem", "--out", "RUN/recipe.yaml/run"], "is a file"),
+    "a sample below a file": (["sample", "RUN", "--out", "RUN/recipe.yaml/x.png"], "is a file"),
+    "resume without a folder": (["train", "--resume"], "--resume"),
+    "too few samples to judge": (["evaluate", "RUN", "--n", "3", "--out", "x.json"], "10 a class"),
+    "samples below zero": (["evaluate", "RUN", "--n", "-5", "--out", "x.json"], "10 a class"),
     "a folder that is a run": (["train", "jem", "--out", "RUN"], "--resume"),
     "no such config": (["train", "jem", "--config", "none.yaml", "--out", "OUT"], "none.yaml"),
     "no data root": (
@@ -93,7 +109,9 @@ def test_a_mistake_is_one_line_and_writes_nothing(name, finished, tmp_path, monk
     places = {"RUN": str(finished), "OUT": str(tmp_path / "out")}
     before = everything_below(finished)
     capfd.readouterr()
-    assert main([places.get(word, word) for word in argv]) == 2
+    for place, path in places.items():
+        argv = [word.replace(place, path) if word.startswith(place) else word for word in argv]
+    assert main(argv) == 2
     told = capfd.readouterr()
     assert told.out == ""
     assert told.err.count("\n") == 1, told.err
@@ -148,6 +166,10 @@ BROKEN = {
     "statistics cut short": ("init.safetensors", truncated),
     "a recipe that is none": ("recipe.yaml", lambda path: path.write_text("- a\n- b\n")),
     "a recipe with a stranger": ("recipe.yaml", lambda path: path.write_text("atack: {eps: 1}\n")),
+    "a recipe that cannot run": (
+        "recipe.yaml",
+        lambda path: path.write_text(path.read_text().replace("batch_size: 64", "batch_size: 0")),
+    ),
     "an environment that is none": ("environment.json", lambda path: path.write_text("[]")),
 }
 
@@ -164,6 +186,23 @@ def test_a_broken_run_is_one_line_and_writes_nothing(name, finished, tmp_path, c
     told = capfd.readouterr()
     assert told.err.count("\n") == 1, told.err
     assert not out.exists()
+    assert everything_below(run) == before
+
+
+@pytest.mark.parametrize("damage", [truncated, lambda path: path.write_text("{}"), Path.unlink])
+@pytest.mark.parametrize("command", [["status"], ["train", "--resume"]])
+def test_a_checkpoint_without_its_step_is_not_begun_again(
+    command, damage, finished, tmp_path, capfd
+):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    damage(run / "checkpoint/training.json")
+    before = everything_below(run)
+    capfd.readouterr()
+    assert main([*command, str(run)]) == 2
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1, told
+    assert "training.json" in told
     assert everything_below(run) == before
 
 

@@ -198,3 +198,20 @@ def test_the_fingerprint_tells_data_apart(key, arrays, tmp_path):
     prints = [fingerprint(load(str(tmp_path / f"{name}.npz"))) for name in ("a", "same", "b")]
     assert prints[0] == prints[1] != prints[2]
     assert len(prints[0]) == 12
+
+
+def test_files_of_torchvision_that_are_broken_are_a_mistake_of_one_line(tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for split in ("train", "t10k"):
+        for part in ("images-idx3", "labels-idx1"):
+            (raw / f"{split}-{part}-ubyte").write_bytes(b"not what it should be")
+    with pytest.raises(Mistake, match=r"mnist\.npz") as told:
+        load("mnist", tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_the_environment_may_name_the_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("JEMSTONE_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(Mistake, match="nowhere"):
+        load("cifar10")

@@ -129,7 +129,6 @@ def test_a_file_is_complete(tmp_path):
         b"noize: 0.1",
         b"attack: 3",
         b"attack: {epz: 0.1}",
-        b"network: {norm: layer}",
         b"network: {depth: 1.5}",
         b"budget: huge",
         b"noise: !!python/object/apply:os.system [true]",

@@ -71,8 +71,10 @@ def test_stages_run_in_order_each_on_noise_of_its_own(model, images, labels, gen
     by_hand = a(model, images, labels, generator.fold(0))
     by_hand = b(model, by_hand, labels, generator.fold(1))
     assert torch.equal(Compose(a, b)(model, images, labels, generator), by_hand)
-    twice = list(Compose(a, a).iterate(model, torch.full_like(images, 0.5), labels, generator))
-    assert not torch.allclose(twice[1] - twice[0], twice[4] - twice[3], atol=1e-3)
+    grey = torch.full_like(images, 0.5)
+    twice = [grey, *Compose(a, a).iterate(model, grey, labels, generator)]
+    assert len(twice) == 1 + 2 * a.steps
+    assert not torch.allclose(twice[1] - twice[0], twice[3] - twice[2], atol=1e-3)
 
 
 @pytest.mark.parametrize("names", [[], ["contrast"], ["langevin"], ["paint", "contrast", "two"]])

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from jemstone import JointEnergyModel
+from jemstone.checkpoints import newest_checkpoint
 from jemstone.data import Epochs
 from jemstone.nn.modes import recalibrate
 from jemstone.objectives import CrossEntropy
@@ -15,7 +16,6 @@ from jemstone.training import (
     Interrupted,
     Optimisation,
     TrainingState,
-    latest_checkpoint,
     train,
 )
 from jemstone.types import Loss
@@ -63,7 +63,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     with pytest.raises(Interrupted, match="after step 3 of 6"):
         first.train(listener(tmp_path, stop=3), checkpoint_every=100)
     second, hears_again = robust_jem(norm, optimiser, weights_seed=1), listener(tmp_path)
-    second.state.load(latest_checkpoint(tmp_path))
+    second.state.load(newest_checkpoint(tmp_path))
     assert second.state.step == 3
     second.train(hears_again)
 
@@ -156,7 +156,7 @@ def test_no_step_is_longer_than_the_clip_allows(largest, plain, listener):
     assert float((after - before).detach().norm()) == pytest.approx(length, rel=1e-4)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e6])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e9])
 @pytest.mark.parametrize("step", [0, 4])
 def test_a_lost_run_stops_before_its_weights_are_lost(value, step, plain, listener):
     calls = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -21,7 +21,7 @@ from rich.progress import (
 from jemstone.model import JointEnergyModel
 from jemstone.training import TrainingState
 
-__all__ = ["Watcher", "say", "watched"]
+__all__ = ["Watcher", "counted", "results", "say", "watched"]
 
 _SHOWN = ("loss", "accuracy", "robust_accuracy", "energy_data", "energy_samples")
 _SHOWN_ON_BAR = _SHOWN[:3]  # a terminal of 80 columns has room for these
@@ -30,6 +30,12 @@ _SHOWN_ON_BAR = _SHOWN[:3]  # a terminal of 80 columns has room for these
 def say(line: str) -> None:
     """Print a line for people, on stderr; results go to stdout."""
     print(line, file=sys.stderr, flush=True)
+
+
+def results(width: int) -> Console:
+    """Return what tables are printed to: stdout, ``width`` columns wide where nobody watches."""
+    console = Console()
+    return console if console.is_terminal else Console(width=width)
 
 
 def _numbers(metrics: dict[str, float], names: tuple[str, ...] = _SHOWN) -> str:
@@ -83,6 +89,19 @@ class Watcher:
             raise KeyboardInterrupt
         self.signal = number
         say("stopping: saving after this step (again to leave at once)")
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how many of ``total`` things are done: a bar on a terminal, else one line."""
+    if not sys.stderr.isatty():
+        say(what)
+        yield lambda done: None
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 @contextmanager

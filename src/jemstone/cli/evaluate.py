@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from jemstone.cli.console import say
-from jemstone.cli.parser import Parser, common_options
+from jemstone.cli.console import results, say
+from jemstone.cli.parser import Parser, choose_for_judging, common_options
 from jemstone.data import load
 from jemstone.errors import Mistake
 from jemstone.experiments import SUITES, Run, evaluate
-from jemstone.files import write_json
+from jemstone.files import check_new, write_json
 from jemstone.report import classification_table, generation_table
-from jemstone.training import choose_device
 
 __all__ = ["run"]
 
@@ -37,11 +34,11 @@ def run(argv: Sequence[str]) -> int:
     out = Path(arguments.out)
     if out.suffix != ".json":
         raise Mistake(f"--out ends in .json, not '{out.name}'")
-    if out.exists():
-        raise Mistake(f"{out} exists: choose another --out")
-    device = choose_device(arguments.device, arguments.precision)
+    check_new(out)
+    device = choose_for_judging(arguments.device, arguments.precision)
     opened = Run.open(Path(arguments.run))
-    data = load(arguments.data, arguments.data_root) if arguments.data else opened.data()
+    root = arguments.data_root
+    data = load(arguments.data, root) if arguments.data else opened.data(root)
     result = evaluate(
         opened,
         data,
@@ -52,7 +49,7 @@ def run(argv: Sequence[str]) -> int:
         progress=say,
     )
     write_json(out, result)
-    console = Console(stderr=True)
+    console = results(120)
     console.print(classification_table(result))
     console.print(generation_table(result))
     print(out)

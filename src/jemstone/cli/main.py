@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         if isinstance(error, Diverged):
             return _fail(str(error), _DIVERGED)
-        if "memory" in str(error):  # torch's allocators raise RuntimeError
+        if "not enough memory" in str(error) or "out of memory" in str(error):  # torch's allocators
             return _fail(f"the environment failed: {error}", _ENVIRONMENT)
         raise
 

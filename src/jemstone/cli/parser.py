@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
 from jemstone.errors import Mistake, nearest
 
-__all__ = ["Parser", "common_options", "option_value", "positionals", "underscored"]
+if TYPE_CHECKING:
+    from jemstone.training import Device
+
+__all__ = [
+    "Parser",
+    "choose_for_judging",
+    "common_options",
+    "option_value",
+    "positionals",
+    "underscored",
+]
 
 _FLAGS = ("--help", "-h", "--print_config")
 
@@ -31,6 +41,7 @@ class Parser(ArgumentParser):
             epilog=f"Example: {example}",
             exit_on_error=False,
             default_env=False,
+            allow_abbrev=False,
         )
 
     def read(self, argv: Sequence[str]) -> Namespace:
@@ -115,8 +126,19 @@ def positionals(argv: Sequence[str]) -> list[str]:
     return found
 
 
+def choose_for_judging(device: str, precision: str) -> Device:
+    """Choose where a trained model runs: in float32 unless bf16 is asked for."""
+    from jemstone.training import choose_device
+
+    return choose_device(device, "fp32" if precision == "auto" else precision)
+
+
 def common_options(parser: Parser) -> None:
     """Add what every command that computes takes."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16 (of training)")
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        help="auto, fp32 or bf16; auto trains in bf16 if it can",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of everything random")

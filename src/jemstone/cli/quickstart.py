@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
-from jemstone.cli.console import say
+from jemstone.cli.console import results, say
 from jemstone.cli.parser import Parser, common_options
 from jemstone.cli.train import train_run
 from jemstone.data import DataSet, Images, load
-from jemstone.experiments import Run, draw, evaluate
+from jemstone.experiments import Run, begin, draw, evaluate
 from jemstone.files import read_json, write_json
 from jemstone.recipes import changed, recipe_for
 from jemstone.report import classification_table, draw_panels, generation_table
-from jemstone.samplers import Sampler
 from jemstone.training import choose_device
 from jemstone.types import Generator
 
@@ -44,15 +42,18 @@ def run(argv: Sequence[str]) -> int:
         opened = Run.open(folder)
     else:
         fields = {} if arguments.steps is None else {"optimisation.steps": arguments.steps}
-        recipe = changed(recipe_for("robust-jem", data, "quick"), fields)
+        recipe = changed(recipe_for("robust-jem", budget="quick"), fields)
         device = choose_device(arguments.device, arguments.precision)
-        opened = Run.create(folder, recipe, data, seed=arguments.seed, device=device)
+        opened = begin(folder, recipe, data, seed=arguments.seed, device=device)
     if opened.steps_done < opened.steps:
+        # A picture and figures of a run that was here before are not this run's.
+        figure.unlink(missing_ok=True)
+        judged.unlink(missing_ok=True)
         code = train_run(opened, data)
         if code:
             return code
     else:
-        say(f"{folder} is there: trained, {opened.steps} steps")
+        say(f"{folder} is there: trained, {opened.steps} steps, seed {opened.seed}")
     if figure.is_file():
         say(f"{figure} is there")
     else:
@@ -64,7 +65,7 @@ def run(argv: Sequence[str]) -> int:
     else:
         write_json(judged, evaluate(opened, data, progress=say))
     result = read_json(judged)
-    console = Console(width=None if Console().is_terminal else 110)
+    console = results(120)
     console.print(classification_table(result))
     console.print(generation_table(result))
     print(f"the picture:    {figure}")
@@ -72,6 +73,7 @@ def run(argv: Sequence[str]) -> int:
     print(f"the run:        {folder}")
     print(f"more images:    jemstone sample {folder} --sampler combined --n 100 --out more.png")
     print("what it does:   jemstone recipes robust-jem")
+    print(out)
     return 0
 
 
@@ -79,10 +81,9 @@ def _panels(opened: Run, data: DataSet) -> dict[str, Tensor]:
     """Draw each stage from the same starts, class by class."""
     model = opened.model()
     y = torch.arange(len(data.classes)).repeat_interleave(_PER_CLASS)
-    samplers = {name: opened.sampler(name) for name in ("attack", "energy", "combined")}
-    samplers = {"init": Sampler(samplers["energy"].init), **samplers}
     generator = Generator(opened.seed).fold("figure")
-    drawn = {name: draw(model, sampler, y, generator) for name, sampler in samplers.items()}
+    names = ("init", "attack", "energy", "combined")
+    drawn = {name: draw(model, opened.sampler(name), y, generator) for name in names}
     return {"data": _first_of_each_class(data.test, len(data.classes)), **drawn}
 
 

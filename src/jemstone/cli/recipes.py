@@ -6,12 +6,10 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 
-from rich.console import Console
-
+from jemstone.cli.console import results
 from jemstone.cli.parser import Parser
-from jemstone.data import load
 from jemstone.errors import unknown
-from jemstone.recipes import PAPERS, recipe_for
+from jemstone.recipes import PAPERS, recipe_for, resizing
 from jemstone.report import card, figures, overview
 
 __all__ = ["run"]
@@ -27,9 +25,8 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("name", nargs="?", help="of a recipe")
     parser.add_argument("--budget", default="small", help="quick, small or paper")
     parser.add_argument("--data", default="digits", help="name of a data set, or FILE.npz")
-    parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
     arguments = parser.read(argv)
-    console = Console(width=None if Console().is_terminal else 140)
+    console = results(150)
     measured = _measured()
     if arguments.name is None:
         console.print(overview({name: paper() for name, paper in PAPERS.items()}, measured))
@@ -37,9 +34,9 @@ def run(argv: Sequence[str]) -> int:
     if arguments.name not in PAPERS:
         raise unknown("recipe", arguments.name, PAPERS)
     paper = PAPERS[arguments.name]()
-    data = load(arguments.data, arguments.data_root)
-    recipe = recipe_for(arguments.name, data, arguments.budget)
-    console.print(card(paper, recipe, data.name))
+    recipe = recipe_for(arguments.name, arguments.data, arguments.budget)
+    resized = resizing(arguments.name, arguments.data, arguments.budget)
+    console.print(card(paper, recipe, resized, arguments.data))
     for reference in paper.references:
         console.print(f"\n{reference}", highlight=False)
     console.print(f"paper, CIFAR-10: {figures(paper)}", highlight=False)

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jemstone.cli.console import say
-from jemstone.cli.parser import Parser, common_options
+from jemstone.cli.console import counted
+from jemstone.cli.parser import Parser, choose_for_judging, common_options
 from jemstone.data import to_bytes
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, balanced_labels, draw
-from jemstone.files import write_whole
+from jemstone.files import check_new, write_whole
 from jemstone.recipes import SAMPLERS
-from jemstone.training import choose_device, write_grid
+from jemstone.training import write_grid
 from jemstone.types import Generator
 
 __all__ = ["run"]
@@ -29,8 +29,7 @@ def run(argv: Sequence[str]) -> int:
     out = Path(arguments.out)
     if out.suffix not in (".png", ".npz"):
         raise Mistake(f"--out ends in .png or .npz, not '{out.name}'")
-    if out.exists():
-        raise Mistake(f"{out} exists: choose another --out")
+    check_new(out)
     if arguments.n < 1:
         raise Mistake(f"--n is at least 1, not {arguments.n}")
     opened = Run.open(Path(arguments.run))
@@ -38,14 +37,14 @@ def run(argv: Sequence[str]) -> int:
     classes = opened.classes
     if arguments.label is not None and not 0 <= arguments.label < classes:
         raise Mistake(f"--label is one of 0 to {classes - 1}, not {arguments.label}")
-    device = choose_device(arguments.device, "fp32")
+    device = choose_for_judging(arguments.device, arguments.precision)
     model = opened.model().to(device.name)
-    say(f"{arguments.n} samples by {arguments.sampler}, {device}")
     y = balanced_labels(arguments.n, classes)
     if arguments.label is not None:
         y = torch.full_like(y, arguments.label)
     generator = Generator(arguments.seed).fold("samples")
-    x = draw(model, sampler, y, generator, device=device.name)
+    with counted(f"{arguments.n} samples by {arguments.sampler}, {device}", len(y)) as progress:
+        x = draw(model, sampler, y, generator, device=device, on_batch=progress)
     meta = {
         "recipe": opened.recipe.name,
         "sampler": arguments.sampler,

@@ -13,7 +13,7 @@ from jemstone.cli.console import say, watched
 from jemstone.cli.parser import Parser, common_options, option_value, positionals
 from jemstone.data import DataSet, load
 from jemstone.errors import Mistake
-from jemstone.experiments import Run
+from jemstone.experiments import Run, begin
 from jemstone.recipes import Recipe, read_recipe, recipe_for, to_yaml
 from jemstone.training import Interrupted, choose_device
 
@@ -24,7 +24,7 @@ _EXAMPLE = "jemstone train robust-jem --data digits --out runs/a --attack.eps 0.
 
 def run(argv: Sequence[str]) -> int:
     """Train; see ``jemstone train --help``."""
-    if option_value(argv, "resume") is not None:
+    if any(token.partition("=")[0] == "--resume" for token in argv):
         return _resume(argv)
     data, base = _chosen(argv)
     parser = _parser(base)
@@ -42,7 +42,7 @@ def run(argv: Sequence[str]) -> int:
     if arguments.out is None:
         raise Mistake("train needs a folder for the run: add --out runs/NAME")
     device = choose_device(arguments.device, arguments.precision)
-    begun = Run.create(
+    begun = begin(
         Path(arguments.out),
         recipe,
         data,
@@ -71,14 +71,18 @@ def train_run(run: Run, data: DataSet) -> int:
 
 
 def _resume(argv: Sequence[str]) -> int:
-    parser = Parser("train --resume", "Go on where a run stopped.", "train --resume runs/a")
+    parser = Parser(
+        "train --resume", "Go on where a run stopped.", "jemstone train --resume runs/a"
+    )
     parser.add_argument("--resume", required=True, help="folder of the run")
-    resumed = Run.open(Path(parser.read(argv).resume))
+    parser.add_argument("--data_root", type=str | None, help="where the data lies now")
+    arguments = parser.read(argv)
+    resumed = Run.open(Path(arguments.resume))
     if resumed.steps_done >= resumed.steps:
         say(f"the run is finished: {resumed.steps} steps")
         print(resumed.path)
         return 0
-    return train_run(resumed, resumed.data())
+    return train_run(resumed, resumed.data(arguments.data_root))
 
 
 def _tunable() -> list[dataclasses.Field[Any]]:
@@ -99,7 +103,7 @@ def _chosen(argv: Sequence[str]) -> tuple[DataSet, Recipe]:
         raise Mistake("train needs a recipe: `jemstone recipes` lists them")
     data = load(option_value(argv, "data", "digits"), option_value(argv, "data_root"))
     budget = option_value(argv, "budget", partial.budget if partial else "small")
-    base = recipe_for(name, data, budget)
+    base = recipe_for(name, data.name, budget)
     return data, read_recipe(Path(config), base) if config else base
 
 

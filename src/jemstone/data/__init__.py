@@ -3,7 +3,7 @@
 from jemstone.data.augment import Augmentation
 from jemstone.data.epochs import Epochs
 from jemstone.data.image_set import DataSet, Images, to_bytes
-from jemstone.data.load import NAMES, fingerprint, load
+from jemstone.data.load import NAMES, data_root, fingerprint, is_flippable, load
 
 __all__ = [
     "NAMES",
@@ -11,7 +11,9 @@ __all__ = [
     "DataSet",
     "Epochs",
     "Images",
+    "data_root",
     "fingerprint",
+    "is_flippable",
     "load",
     "to_bytes",
 ]

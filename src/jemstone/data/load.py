@@ -14,7 +14,7 @@ import torch
 from jemstone.data.image_set import DataSet, Images
 from jemstone.errors import Mistake, unknown
 
-__all__ = ["NAMES", "fingerprint", "load"]
+__all__ = ["NAMES", "data_root", "fingerprint", "is_flippable", "load"]
 
 _DIGITS = tuple("0123456789")
 _TORCHVISION = {
@@ -25,6 +25,17 @@ _TORCHVISION = {
     "svhn": ("SVHN", False),
 }
 NAMES = ("digits", *_TORCHVISION)
+
+
+def is_flippable(name: str) -> bool:
+    """Tell whether a mirrored image of that data set is still an image of its class."""
+    return name in _TORCHVISION and _TORCHVISION[name][1]
+
+
+def data_root(root: str | Path | None = None) -> Path | None:
+    """Return the folder that holds data sets: ``root``, or the environment's ``JEMSTONE_DATA``."""
+    named = root or os.environ.get("JEMSTONE_DATA")
+    return Path(named) if named else None
 
 
 def load(name: str, root: str | Path | None = None) -> DataSet:
@@ -46,16 +57,15 @@ def load(name: str, root: str | Path | None = None) -> DataSet:
         return _load_npz(Path(name), name=Path(name).stem, flip=False)
     if name not in _TORCHVISION:
         raise unknown("data set", name, [*NAMES, "FILE.npz"])
-    root = root if root is not None else os.environ.get("JEMSTONE_DATA")
-    flip = _TORCHVISION[name][1]
-    if root is None:
+    folder = data_root(root)
+    if folder is None:
         return _load_torchvision(name, Path.home() / ".cache" / "jemstone" / "data", download=True)
-    if not Path(root).is_dir():
-        raise Mistake(f"the data root {root} is not a folder")
-    archive = Path(root) / f"{name}.npz"
+    if not folder.is_dir():
+        raise Mistake(f"the data root {folder} is not a folder")
+    archive = folder / f"{name}.npz"
     if archive.is_file():
-        return _load_npz(archive, name=name, flip=flip)
-    return _load_torchvision(name, Path(root), download=False)
+        return _load_npz(archive, name=name, flip=is_flippable(name))
+    return _load_torchvision(name, folder, download=False)
 
 
 def _load_digits() -> DataSet:
@@ -129,14 +139,14 @@ def _load_torchvision(name: str, root: Path, *, download: bool) -> DataSet:
 
     try:
         train, test = split(True), split(False)
-    except (RuntimeError, OSError) as error:
+    except Exception as error:  # missing, broken and unreachable files raise what they will
         if download:
             raise Mistake(
                 f"{name} could not be downloaded ({error}): name a folder that has it "
                 "with --data-root"
             ) from error
         raise Mistake(
-            f"{root} does not hold {name}: put {name}.npz or torchvision's files there"
+            f"{root} does not hold a readable {name}: put {name}.npz or torchvision's files there"
         ) from error
     labels = "labels" if by_split else "targets"
     classes = tuple(getattr(train, "classes", _DIGITS))
@@ -145,7 +155,7 @@ def _load_torchvision(name: str, root: Path, *, download: bool) -> DataSet:
         pixels = np.moveaxis(part.data, 1, 3) if by_split else np.asarray(part.data)
         return _images(pixels, np.asarray(getattr(part, labels)), name)
 
-    return DataSet(name, images(train), images(test), classes, _TORCHVISION[name][1])
+    return DataSet(name, images(train), images(test), classes, is_flippable(name))
 
 
 def fingerprint(data: DataSet) -> str:

@@ -1,5 +1,6 @@
 """Runs, and how they are judged."""
 
+from jemstone.experiments.begin import begin
 from jemstone.experiments.evaluation import SUITES, balanced_labels, draw, evaluate
 from jemstone.experiments.judge import Judge, cache_folder, judge_for
 from jemstone.experiments.runs import Run
@@ -9,6 +10,7 @@ __all__ = [
     "Judge",
     "Run",
     "balanced_labels",
+    "begin",
     "cache_folder",
     "draw",
     "evaluate",

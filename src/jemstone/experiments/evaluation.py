@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from jemstone.data import DataSet, Images, to_bytes
+from jemstone.data import DataSet, Images, fingerprint, to_bytes
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.runs import Run
 from jemstone.metrics import (
+    Seen,
     agreement,
     calibration,
     compare,
@@ -23,7 +25,6 @@ from jemstone.metrics import (
     robust_accuracy,
 )
 from jemstone.model import JointEnergyModel
-from jemstone.samplers import Sampler
 from jemstone.training import Device
 from jemstone.types import EnergyModel, Generator, SampleFrom
 
@@ -32,6 +33,7 @@ __all__ = ["SUITES", "balanced_labels", "draw", "evaluate"]
 SUITES = ("quick",)
 _SAMPLERS = ("combined", "energy", "attack")
 _PGD_STEPS, _RESTARTS = 20, 2
+_LEAST_PER_CLASS = 10
 
 
 def balanced_labels(count: int, classes: int) -> Tensor:
@@ -47,8 +49,8 @@ def draw(
     generator: Generator,
     *,
     batch_size: int = 250,
-    device: str = "cpu",
-    on_batch: Callable[[int], None] | None = None,
+    device: Device | None = None,
+    on_batch: Callable[[int], object] = lambda drawn: None,
 ) -> Tensor:
     """Draw one image for each label, batch by batch; image i depends on (seed, i) alone.
 
@@ -58,18 +60,19 @@ def draw(
         y: labels, int64 (N,).
         generator: the randomness.
         batch_size: images at a time.
-        device: where to draw.
+        device: where to draw, and in which precision; the processor, in float32, by default.
         on_batch: hears how many images there are.
 
     Returns:
         Images (N, C, H, W) in [0, 1], on the processor.
     """
+    device = device or Device()
     parts = []
     for places in torch.arange(len(y)).split(batch_size):
-        x = sampler(model, y[places].to(device), generator.at(places))
+        with device.autocast():
+            x = sampler(model, y[places].to(device.name), generator.at(places))
         parts.append(x.clamp(0.0, 1.0).cpu())
-        if on_batch:
-            on_batch(int(places[-1]) + 1)
+        on_batch(int(places[-1]) + 1)
     return torch.cat(parts)
 
 
@@ -92,7 +95,7 @@ def evaluate(
         suite: ``quick``.
         count: samples of each sampler.
         seed: of attacks and samples.
-        device: where to judge; by default where the run was trained.
+        device: where to judge; by default where the run was trained, in float32.
         cache: where judges are kept.
         progress: hears what is done next.
 
@@ -100,19 +103,21 @@ def evaluate(
         The contract's mapping, ready for JSON.
 
     Raises:
-        Mistake: for an unknown suite, or data of another shape than the run's.
+        Mistake: for an unknown suite, too few samples, or data of another shape than the run's.
     """
     if suite not in SUITES:
         raise unknown("suite", suite, SUITES)
+    if count < _LEAST_PER_CLASS * run.classes:
+        raise Mistake(f"figures of {count} samples say little: ask for {_LEAST_PER_CLASS} a class")
     if (data.shape, len(data.classes)) != (run.gaussian.shape, run.classes):
         raise Mistake(
             f"{data.name} has {len(data.classes)} classes of {data.shape} images, the run "
             f"{run.classes} of {run.gaussian.shape}: judge it on data of its own shape"
         )
     generator = Generator(seed)
-    device = device or run.device
+    device = device or Device(run.device.name)
     model = run.model().to(device.name)
-    progress("accuracy and calibration")
+    progress(f"accuracy and calibration, {device}")
     logits = predictions(model, data.test)
     result: dict[str, Any] = {
         "run": str(run.path),
@@ -141,42 +146,58 @@ def evaluate(
     progress("the judge")
     judge = judge_for(data, cache)
     result["judge"] = {"name": judge.name, "accuracy": judge.accuracy}
-    result["generation"] = _generation(run, model, data, judge, count, generator, progress)
+    learnt = data if fingerprint(data) == run.environment["data_fingerprint"] else run.data()
+    judged = _Judged(judge, look(data.test, judge), look(learnt.train, judge))
+    result["generation"] = _generation(run, model, judged, count, generator, device, progress)
     return result
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A judge, and what it has seen to compare samples with.
+
+    Args:
+        judge: the eye.
+        reference: held-out images.
+        learnt: the images the model was trained on.
+    """
+
+    judge: Judge
+    reference: Seen
+    learnt: Seen
+
+    def row(self, sampler: str, images: Images, origin: str) -> dict[str, Any]:
+        """Return every figure of these samples."""
+        figures = compare(look(images, self.judge), self.reference, self.learnt)
+        return {"sampler": sampler, "origin": origin, **figures}
 
 
 def _generation(
     run: Run,
     model: JointEnergyModel,
-    data: DataSet,
-    judge: Judge,
+    judged: _Judged,
     count: int,
     generator: Generator,
+    device: Device,
     progress: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """Judge each sampler from scratch, beside its own init and beside training images."""
-    reference, train = look(data.test, judge), look(data.train, judge)
-    y = balanced_labels(count, len(data.classes))
-
-    def row(name: str, images: Images, origin: str, seconds: float | None) -> dict[str, Any]:
-        figures = compare(look(images, judge), reference, train)
-        return {"sampler": name, "origin": origin, **figures, "seconds_per_image": seconds}
-
+    """Judge each sampler from scratch, beside its own init, and the buffer's chains."""
+    y = balanced_labels(count, run.classes)
     rows = []
-    device = str(next(model.parameters()).device)
-    samplers = {name: run.sampler(name) for name in _SAMPLERS}
-    for name, sampler in {"init": Sampler(samplers["energy"].init), **samplers}.items():
+    for name in ("init", *_SAMPLERS):
         progress(f"{count} samples by {name}")
         began = time.perf_counter()
         # One stream for all: each sampler starts from the same draws of the init.
-        x = draw(model, sampler, y, generator.fold("samples"), device=device)
+        x = draw(model, run.sampler(name), y, generator.fold("samples"), device=device)
         seconds = (time.perf_counter() - began) / count
-        rows.append(row(name, Images(to_bytes(x), y), "scratch", seconds))
+        row = judged.row(name, Images(to_bytes(x), y), "scratch")
+        rows.append({**row, "seconds_per_image": seconds})
     chains = run.chains()
     if chains is not None:
         progress("the replay buffer's chains")
         # A chain on E(x) may leave the class it began in, so it is labelled by what it shows.
         images = to_bytes(chains[:count])
         labels = predictions(model, Images(images, torch.zeros(len(images)).long())).argmax(dim=1)
-        rows.append(row("chains", Images(images, labels), "buffer", None))
+        row = judged.row("chains", Images(images, labels), "buffer")
+        rows.append({**row, "seconds_per_image": None})
     return rows

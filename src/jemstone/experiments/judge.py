@@ -7,6 +7,8 @@ its name stands beside every figure that it gives.
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +30,9 @@ __all__ = ["Judge", "cache_folder", "judge_for"]
 
 _SEED = 20220718  # far from the seeds that people give their runs
 _WIDTH = 32
-_STEPS = 1200
+_BATCH = 64
+_STEPS = 1200  # or these epochs, whichever is more
+_EPOCHS = 5
 _NOISE = 0.02
 
 
@@ -37,7 +41,7 @@ class Judge:
     """A trained classifier, used as an eye.
 
     Args:
-        name: of architecture, data and the data's fingerprint.
+        name: of its architecture, its data and its weights.
         model: whose classifier has ``features`` and ``linear``.
         accuracy: on held-out images.
     """
@@ -68,19 +72,27 @@ def judge_for(data: DataSet, cache: Path | None = None, *listeners: Listener) ->
         cache: folder of judges; by default :func:`cache_folder`.
         listeners: hear of its training.
     """
-    name = f"convnet-{_WIDTH}:{data.name}:{fingerprint(data)}"
-    folder = (cache or cache_folder()) / "judges" / name.replace(":", "-")
+    settings = f"convnet-{_WIDTH} {_STEPS} {_EPOCHS} {_NOISE} {_SEED}"
+    key = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    folder = (cache or cache_folder()) / "judges" / f"{data.name}-{fingerprint(data)}-{key}"
     try:
-        model = JointEnergyModel.from_pretrained(folder)
-        return Judge(name, model, float(read_json(folder / "judge.json")["accuracy"]))
-    except Mistake:
+        return _read(folder, data.name)
+    except (Mistake, KeyError, TypeError, ValueError):
         pass  # absent, or cut short while it was written: train it
-    _trained(data, *listeners).save_pretrained(folder)
+    model = _trained(data, *listeners)
+    model.save_pretrained(folder)
     # Judged as it is read back, so that its figures are those of every later use.
+    judged = accuracy(JointEnergyModel.from_pretrained(folder), data.test)
+    write_json(folder / "judge.json", {"accuracy": judged})
+    return _read(folder, data.name)
+
+
+def _read(folder: Path, data: str) -> Judge:
+    """Read a judge; its name tells its weights from those of any other."""
+    weights = (folder / "model.safetensors").read_bytes() if folder.is_dir() else b""
+    name = f"convnet-{_WIDTH}:{data}:{hashlib.sha256(weights).hexdigest()[:8]}"
     model = JointEnergyModel.from_pretrained(folder)
-    judge = Judge(name, model, accuracy(model, data.test))
-    write_json(folder / "judge.json", {"name": name, "accuracy": judge.accuracy})
-    return judge
+    return Judge(name, model, float(read_json(folder / "judge.json")["accuracy"]))
 
 
 class _Last:
@@ -103,8 +115,14 @@ def _trained(data: DataSet, *listeners: Listener) -> JointEnergyModel:
         torch.manual_seed(_SEED)
         classifier = ConvNet(data.shape[0], len(data.classes), _WIDTH)
     model = JointEnergyModel(classifier, mean=0.5, std=0.5).to(memory_format=torch.channels_last)
+    steps = max(_STEPS, math.ceil(_EPOCHS * len(data.train) / _BATCH))
     optimisation = Optimisation(
-        learning_rate=0.05, weight_decay=5e-4, steps=_STEPS, warmup=50, schedule="cosine"
+        learning_rate=0.05,
+        weight_decay=5e-4,
+        batch_size=_BATCH,
+        steps=steps,
+        warmup=50,
+        schedule="cosine",
     )
     last = _Last()
     train(
@@ -115,6 +133,6 @@ def _trained(data: DataSet, *listeners: Listener) -> JointEnergyModel:
         (last, *listeners),
         Generator(_SEED),
         augmentation=Augmentation(padding=max(1, data.shape[1] // 8), flip=data.flip),
-        checkpoint_every=_STEPS,
+        checkpoint_every=steps,
     )
     return last.model

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jemstone._version import __version__
+from jemstone.checkpoints import checkpoints, newest_checkpoint
 from jemstone.data import DataSet, fingerprint, load
 from jemstone.errors import Mistake
-from jemstone.files import read_json, read_tensors, write_json
+from jemstone.files import read_json, read_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.recipes import (
     Recipe,
@@ -26,7 +24,6 @@ from jemstone.recipes import (
     build_sampler,
     checked,
     read_recipe,
-    write_recipe,
 )
 from jemstone.samplers import ClassGaussian, ReplayBuffer, Sampler
 from jemstone.training import (
@@ -35,7 +32,6 @@ from jemstone.training import (
     RunFolder,
     TrainingState,
     choose_device,
-    latest_checkpoint,
     train,
 )
 from jemstone.types import Generator
@@ -61,72 +57,6 @@ class Run:
     environment: dict[str, Any]
 
     @classmethod
-    def create(
-        cls,
-        path: Path,
-        recipe: Recipe,
-        data: DataSet,
-        *,
-        seed: int = 0,
-        source: str | None = None,
-        root: str | None = None,
-        device: Device | None = None,
-        checkpoint_every: int | None = None,
-    ) -> Run:
-        """Begin a run in a new folder.
-
-        Args:
-            path: of the folder, which must be absent or empty.
-            recipe: what to train; its number of steps is resolved for this data.
-            data: on what.
-            seed: of everything random.
-            source: what the data is loaded by when the run is opened again; its name by default.
-            root: where the data lies.
-            device: where to run.
-            checkpoint_every: steps between checkpoints; by default a tenth of the run.
-
-        Raises:
-            Mistake: where the folder holds something, or the recipe cannot be built.
-        """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise Mistake(f"{path} exists: choose another --out, or go on with --resume {path}")
-        checked(recipe)
-        batch = min(recipe.optimisation.batch_size, len(data.train))
-        steps = recipe.optimisation.steps_in_all(len(data.train) // batch)
-        recipe = dataclasses.replace(
-            recipe, optimisation=dataclasses.replace(recipe.optimisation, steps=steps)
-        )
-        # What cannot be built is refused before a file is written.
-        if recipe.augmentation.padding >= min(data.shape[1:]):
-            raise Mistake(f"augmentation.padding is below the image size, {min(data.shape[1:])}")
-        if recipe.weights.likelihood and recipe.chains.size < len(data.classes):
-            raise Mistake(f"chains.size is at least the number of classes, {len(data.classes)}")
-        build_model(recipe, data, seed)
-        device = device or choose_device()
-        source = source or data.name
-        environment = {
-            "data": str(Path(source).resolve()) if source.endswith(".npz") else source,
-            "data_root": None if root is None else str(Path(root).resolve()),
-            "data_fingerprint": fingerprint(data),
-            "seed": seed,
-            "checkpoint_every": checkpoint_every or max(1, steps // 10),
-            "device": device.name,
-            "bf16": device.bf16,
-            "threads": torch.get_num_threads(),
-            "jemstone": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-        }
-        jitter, classes = recipe.chains.jitter, len(data.classes)
-        gaussian = ClassGaussian.fit(data.train.x, data.train.y, classes, jitter=jitter)
-        path.mkdir(parents=True, exist_ok=True)
-        gaussian.save(path / "init.safetensors")
-        write_recipe(path / "recipe.yaml", recipe)
-        write_json(path / "environment.json", environment)
-        return cls(path, recipe, environment)
-
-    @classmethod
     def open(cls, path: Path) -> Run:
         """Open the folder of a run.
 
@@ -138,7 +68,12 @@ class Run:
         environment = read_json(path / "environment.json")
         if not isinstance(environment, dict) or not environment.keys() >= _NEEDED:
             raise Mistake(f"{path / 'environment.json'} is not that of a run")
-        return cls(path, read_recipe(path / "recipe.yaml"), environment)
+        recipe = read_recipe(path / "recipe.yaml")
+        try:
+            checked(recipe)
+        except Mistake as error:
+            raise Mistake(f"{path / 'recipe.yaml'}: {error}") from error
+        return cls(path, recipe, environment)
 
     @property
     def seed(self) -> int:
@@ -147,8 +82,13 @@ class Run:
 
     @property
     def device(self) -> Device:
-        """Where the run began."""
-        return Device(self.environment["device"], self.environment["bf16"])
+        """Where the run began.
+
+        Raises:
+            Mistake: where this machine lacks it.
+        """
+        precision = "bf16" if self.environment["bf16"] else "fp32"
+        return choose_device(self.environment["device"], precision)
 
     @property
     def steps(self) -> int:
@@ -157,11 +97,18 @@ class Run:
 
     @property
     def steps_done(self) -> int:
-        """At the newest checkpoint; 0 where there is none."""
-        try:
-            return int(read_json(latest_checkpoint(self.path) / "training.json")["step"])
-        except Mistake:
+        """At the newest checkpoint; 0 where there is none.
+
+        Raises:
+            Mistake: where it is broken.
+        """
+        if not checkpoints(self.path):
             return 0
+        file = newest_checkpoint(self.path) / "training.json"
+        try:
+            return int(read_json(file)["step"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise Mistake(f"{file} does not name its step") from error
 
     @cached_property
     def gaussian(self) -> ClassGaussian:
@@ -173,13 +120,16 @@ class Run:
         """K."""
         return len(self.gaussian.means)
 
-    def data(self) -> DataSet:
+    def data(self, root: str | None = None) -> DataSet:
         """Load the run's data.
+
+        Args:
+            root: where it lies now; by default where it lay when the run began.
 
         Raises:
             Mistake: where it is missing, or is not what the run began with.
         """
-        data = load(self.environment["data"], self.environment["data_root"])
+        data = load(self.environment["data"], root or self.environment["data_root"])
         if fingerprint(data) != self.environment["data_fingerprint"]:
             raise Mistake(f"{self.environment['data']} has changed since {self.path} was begun")
         return data
@@ -190,7 +140,7 @@ class Run:
         Raises:
             Mistake: where the run has no checkpoint, or a broken one.
         """
-        return JointEnergyModel.from_pretrained(latest_checkpoint(self.path))
+        return JointEnergyModel.from_pretrained(newest_checkpoint(self.path))
 
     def sampler(self, name: str) -> Sampler:
         """Build a sampler of the run's recipe, from scratch.
@@ -206,7 +156,7 @@ class Run:
         Raises:
             Mistake: where the file is broken.
         """
-        file = latest_checkpoint(self.path) / "chains-0.safetensors"
+        file = newest_checkpoint(self.path) / "chains-0.safetensors"
         if not file.is_file():
             return None
         images = read_tensors(file)["images"]
@@ -228,7 +178,7 @@ class Run:
         buffer = build_buffer(self.recipe, gaussian, self.classes, chains)
         state = TrainingState(model, self.recipe.optimisation.build(model), buffer)
         if self.steps_done:
-            state.load(latest_checkpoint(self.path))
+            state.load(newest_checkpoint(self.path))
         return state
 
     def train(

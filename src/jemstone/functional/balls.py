@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jemstone.errors import unknown
+from jemstone.errors import Mistake, unknown
 from jemstone.random import Generator
 
-__all__ = ["L2", "Ball", "Linf", "ball"]
+__all__ = ["BALLS", "L2", "Ball", "Linf", "ball"]
 
 
 def _over_images(values: Tensor, x: Tensor) -> Tensor:
@@ -27,9 +27,20 @@ def _over_images(values: Tensor, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Ball(abc.ABC):
-    """The set of perturbations of norm at most ``eps``."""
+    """The set of perturbations of norm at most ``eps``.
+
+    Args:
+        eps: the radius, in [0, 1] pixels.
+
+    Raises:
+        Mistake: for a negative radius.
+    """
 
     eps: float
+
+    def __post_init__(self) -> None:
+        if not self.eps >= 0:
+            raise Mistake(f"a ball's radius is 0 or more, not {self.eps:g}")
 
     @abc.abstractmethod
     def norm(self, delta: Tensor) -> Tensor:
@@ -94,7 +105,7 @@ class L2(Ball):
         return gradient / _over_images(self.norm(gradient).clamp_min(tiny), gradient)
 
 
-_BALLS: dict[str, type[Ball]] = {"linf": Linf, "l2": L2}
+BALLS: dict[str, type[Ball]] = {"linf": Linf, "l2": L2}
 
 
 def ball(norm: str, eps: float) -> Ball:
@@ -106,6 +117,6 @@ def ball(norm: str, eps: float) -> Ball:
     Raises:
         Mistake: for another norm.
     """
-    if norm not in _BALLS:
-        raise unknown("norm", norm, _BALLS)
-    return _BALLS[norm](eps)
+    if norm not in BALLS:
+        raise unknown("norm", norm, BALLS)
+    return BALLS[norm](eps)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 from torch import Tensor, nn
 
 from jemstone.data import Images
 from jemstone.errors import Mistake
-from jemstone.nn.modes import evaluating
+from jemstone.nn.modes import held
 from jemstone.types import EnergyModel
 
 __all__ = ["accuracy", "agreement", "check_labels", "check_logits", "predictions"]
@@ -106,11 +104,6 @@ def check_labels(labels: Tensor, logits: Tensor) -> None:
             f"labels go from {lowest} to {highest}, but the model knows the classes "
             f"0..{logits.shape[1] - 1}: give it data of its own classes"
         )
-
-
-def held(model: object) -> AbstractContextManager[None]:
-    """Hold a network in eval mode; leave what is not a network alone."""
-    return evaluating(model) if isinstance(model, nn.Module) else nullcontext()
 
 
 def device_of(model: object) -> torch.device:

@@ -21,13 +21,14 @@ from jemstone.functional.statistics import (
     nearest_distances,
     within_class_spread,
 )
-from jemstone.metrics.classification import agreement, device_of, held
+from jemstone.metrics.classification import agreement, device_of
 from jemstone.metrics.fidelity import (
     frechet_distance,
     inception_score,
     kernel_distance,
     precision_recall,
 )
+from jemstone.nn.modes import held
 from jemstone.types import FeatureExtractor
 
 __all__ = [

@@ -20,7 +20,8 @@ from jemstone.data import Images
 from jemstone.errors import Mistake
 from jemstone.functional.balls import Ball, ball
 from jemstone.functional.energies import away_from_label
-from jemstone.metrics.classification import check_labels, check_logits, device_of, held
+from jemstone.metrics.classification import check_labels, check_logits, device_of
+from jemstone.nn.modes import held
 from jemstone.random import Generator
 from jemstone.samplers import PGD
 from jemstone.types import EnergyModel

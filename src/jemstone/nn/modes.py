@@ -8,21 +8,22 @@ statistics; here ``batch_statistics`` normalises by the batch and tracks nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Literal
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["MODES", "Mode", "batch_statistics", "evaluating", "recalibrate"]
-
-Mode = Literal["eval", "batch"]
+__all__ = ["MODES", "batch_statistics", "evaluating", "held", "recalibrate"]
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Hold the network in eval mode."""
+    """Hold the network in eval mode.
+
+    Args:
+        module: the network; its ``training`` flags are restored.
+    """
     former = [m for m in module.modules() if m.training]
     for m in former:
         m.training = False
@@ -35,7 +36,11 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def batch_statistics(module: nn.Module) -> Iterator[None]:
-    """Hold the network in eval mode, but let batch norm use the batch and track nothing."""
+    """Hold the network in eval mode, but let batch norm use the batch and track nothing.
+
+    Args:
+        module: the network; its ``training`` flags are restored, its statistics never moved.
+    """
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
     tracked = [m.track_running_stats for m in norms]
     with evaluating(module):
@@ -52,6 +57,16 @@ MODES: dict[str, Callable[[nn.Module], AbstractContextManager[None]]] = {
     "eval": evaluating,
     "batch": batch_statistics,
 }
+
+
+def held(model: object, mode: str = "eval") -> AbstractContextManager[None]:
+    """Hold a model in a mode if it is a module; an energy without modules has no mode.
+
+    Args:
+        model: any energy or judge.
+        mode: ``eval`` or ``batch``.
+    """
+    return MODES[mode](model) if isinstance(model, nn.Module) else nullcontext()
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Papers as recipes, their sizes, and the parts they are built into."""
 
-from jemstone.recipes.budgets import BUDGETS, recipe_for
+from jemstone.recipes.budgets import BUDGETS, recipe_for, resizing
 from jemstone.recipes.build import (
     SAMPLERS,
     build_attack,
@@ -11,20 +11,15 @@ from jemstone.recipes.build import (
     build_walk,
 )
 from jemstone.recipes.check import checked
-from jemstone.recipes.papers import PAPERS, Paper
-from jemstone.recipes.schema import (
-    Recipe,
-    changed,
-    flattened,
-    read_recipe,
-    to_yaml,
-    write_recipe,
-)
+from jemstone.recipes.papers import PAPERS, Figure, Paper
+from jemstone.recipes.schema import Recipe, changed, flattened
+from jemstone.recipes.yaml_files import read_recipe, to_yaml, write_recipe
 
 __all__ = [
     "BUDGETS",
     "PAPERS",
     "SAMPLERS",
+    "Figure",
     "Paper",
     "Recipe",
     "build_attack",
@@ -38,6 +33,7 @@ __all__ = [
     "flattened",
     "read_recipe",
     "recipe_for",
+    "resizing",
     "to_yaml",
     "write_recipe",
 ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+from collections.abc import Callable
+
 import torch
 
 from jemstone.data import DataSet
@@ -9,12 +13,13 @@ from jemstone.errors import unknown
 from jemstone.functional.balls import ball
 from jemstone.functional.energies import away_from_label, energy, marginal, towards_label
 from jemstone.model import JointEnergyModel
-from jemstone.nn import WideResNet
+from jemstone.nn import ARCHITECTURES, build
 from jemstone.objectives import AdversarialCrossEntropy, CrossEntropy, MaximumLikelihood, Sum
 from jemstone.recipes.schema import Attack, Langevin, Recipe
 from jemstone.samplers import (
     PGD,
     PYLD,
+    SGLD,
     Clamp,
     ClassGaussian,
     Persistent,
@@ -23,7 +28,7 @@ from jemstone.samplers import (
     Sampler,
     Uniform,
 )
-from jemstone.types import Generator, Init, Objective, Potential
+from jemstone.types import Generator, Init, Objective, Potential, Stage
 
 __all__ = [
     "SAMPLERS",
@@ -35,8 +40,6 @@ __all__ = [
     "build_walk",
 ]
 
-SAMPLERS = ("combined", "energy", "attack", "unconditional")
-
 
 def build_model(recipe: Recipe, data: DataSet, seed: int) -> JointEnergyModel:
     """Build the network with fresh weights; it reads [0, 1] pixels as [-1, 1], as the papers.
@@ -45,13 +48,18 @@ def build_model(recipe: Recipe, data: DataSet, seed: int) -> JointEnergyModel:
         recipe: of the run.
         data: what it is for.
         seed: of the initial weights; the global random state is left alone.
+
+    Raises:
+        Mistake: for a network that cannot be built.
     """
-    network = recipe.network
+    fields = dataclasses.asdict(recipe.network)
+    architecture = fields.pop("architecture")
+    taken = inspect.signature(ARCHITECTURES[architecture]).parameters
+    arguments = {name: value for name, value in fields.items() if name in taken}
+    arguments |= {"channels": data.shape[0], "classes": len(data.classes)}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        classifier = WideResNet(
-            data.shape[0], len(data.classes), network.depth, network.width, network.norm
-        )
+        torch.manual_seed(seed % 2**63)
+        classifier = build(architecture, arguments)
     model = JointEnergyModel(classifier, mean=0.5, std=0.5)
     return model.to(memory_format=torch.channels_last)
 
@@ -68,8 +76,18 @@ def build_attack(attack: Attack, potential: Potential) -> PGD:
     )
 
 
-def build_walk(walk: Langevin, potential: Potential) -> PYLD:
-    """Build the walk on the energy; with one inner step it is SGLD."""
+def build_walk(walk: Langevin, potential: Potential) -> SGLD:
+    """Build the walk on the energy: PYLD, which with one inner step is SGLD."""
+    bounds = (0.0, 1.0) if walk.clamp else None
+    if walk.temperature is not None:
+        return SGLD(
+            walk.steps,
+            walk.step_size,
+            temperature=walk.temperature,
+            potential=potential,
+            bounds=bounds,
+            mode=walk.mode,
+        )
     return PYLD(
         walk.steps,
         walk.inner,
@@ -77,7 +95,7 @@ def build_walk(walk: Langevin, potential: Potential) -> PYLD:
         walk.noise,
         clip=walk.clip,
         potential=potential,
-        bounds=(0.0, 1.0) if walk.clamp else None,
+        bounds=bounds,
         mode=walk.mode,
     )
 
@@ -99,45 +117,76 @@ def build_buffer(
 
 
 def build_objective(recipe: Recipe, buffer: ReplayBuffer | None, classes: int) -> Objective:
-    """Build the weighted sum that training descends."""
-    weights = recipe.weights
-    parts: list[tuple[float, Objective]] = []
+    """Build the weighted sum that training descends.
+
+    JEM++'s order: the labelled batch is the last that batch norm sees.
+
+    Args:
+        recipe: of the run.
+        buffer: as :func:`build_buffer` built it.
+        classes: K.
+    """
+    weights, parts = recipe.weights, []
     if buffer is not None:
         walk = build_walk(recipe.walk, energy if recipe.conditional else marginal)
-        likelihood = MaximumLikelihood(
-            Persistent(buffer, walk), classes, recipe.noise, recipe.conditional
-        )
+        chains = Persistent(buffer, walk)
+        likelihood = MaximumLikelihood(chains, classes, recipe.noise, recipe.conditional)
         parts.append((weights.likelihood, likelihood))
     attack = build_attack(recipe.attack, away_from_label)
-    # JEM++'s order: the labelled batch is the last that batch norm sees.
-    parts.append((weights.cross_entropy, CrossEntropy(recipe.noise)))
-    parts.append((weights.adversarial, AdversarialCrossEntropy(attack)))
-    return Sum(*parts)
+    clean, attacked = CrossEntropy(recipe.noise), AdversarialCrossEntropy(attack)
+    return Sum(*parts, (weights.cross_entropy, clean), (weights.adversarial, attacked))
+
+
+def _attack(recipe: Recipe) -> tuple[Stage, ...]:
+    return (build_attack(recipe.sampling.attack, towards_label),)
+
+
+def _energy(recipe: Recipe) -> tuple[Stage, ...]:
+    return (build_walk(recipe.sampling.energy, energy), Clamp())
+
+
+def _combined(recipe: Recipe) -> tuple[Stage, ...]:
+    contrast = recipe.sampling.contrast
+    return (
+        *_attack(recipe),
+        ReduceContrast(contrast.factor, contrast.pivot),
+        build_walk(recipe.sampling.combined, energy),
+        Clamp(),
+    )
+
+
+def _unconditional(recipe: Recipe) -> tuple[Stage, ...]:
+    return (build_walk(recipe.sampling.unconditional, marginal), Clamp())
+
+
+SAMPLERS: dict[str, Callable[[Recipe], tuple[Stage, ...]]] = {
+    "combined": _combined,
+    "energy": _energy,
+    "attack": _attack,
+    "unconditional": _unconditional,
+}
+"""The stages after the init, by the sampler's name."""
 
 
 def build_sampler(recipe: Recipe, name: str, gaussian: ClassGaussian) -> Sampler:
-    """Build one of :data:`SAMPLERS`, from scratch.
+    """Build one of :data:`SAMPLERS`, from scratch, or ``init`` alone.
 
     - ``attack``: init, targeted attack.
     - ``energy``: init, walk on E(x, y).
     - ``combined``: init, targeted attack, less contrast, walk on E(x, y) that may leave the box.
     - ``unconditional``: init, walk on E(x).
 
+    Args:
+        recipe: of the run.
+        name: of the sampler.
+        gaussian: the training images' statistics.
+
     Raises:
         Mistake: for another name.
     """
-    sampling = recipe.sampling
-    init = _choose_init(sampling.init, gaussian)
-    attack = build_attack(sampling.attack, towards_label)
-    contrast = ReduceContrast(sampling.contrast.factor, sampling.contrast.pivot)
-    match name:
-        case "attack":
-            return Sampler(init, attack)
-        case "energy":
-            return Sampler(init, build_walk(sampling.energy, energy), Clamp())
-        case "combined":
-            walk = build_walk(sampling.combined, energy)
-            return Sampler(init, attack, contrast, walk, Clamp())
-        case "unconditional":
-            return Sampler(init, build_walk(sampling.unconditional, marginal), Clamp())
-    raise unknown("sampler", name, SAMPLERS)
+    init = _choose_init(recipe.sampling.init, gaussian)
+    if name == "init":
+        return Sampler(init)
+    if name not in SAMPLERS:
+        raise unknown("sampler", name, SAMPLERS)
+    return Sampler(init, *SAMPLERS[name](recipe))

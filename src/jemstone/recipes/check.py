@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
-from jemstone.errors import Mistake
-from jemstone.recipes.schema import Recipe, flattened
+from jemstone.errors import Mistake, unknown
+from jemstone.functional.balls import BALLS
+from jemstone.nn import ARCHITECTURES
+from jemstone.nn.modes import MODES
+from jemstone.nn.wide_resnet import NORMS
+from jemstone.recipes.schema import Langevin, Recipe, flattened
 
 __all__ = ["checked"]
 
@@ -22,10 +27,12 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "steps": (1, 1_000_000_000),
     "warmup": (0, _ANY),
     "decay": (0, 1),
-    "clip_norm": (0, _ANY),
+    "clip_norm": (1e-12, _ANY),
+    "loss_limit": (0, _ANY),
     "ema": (0, 1),
     "padding": (0, 1000),
     "noise": (0, _ANY),
+    "temperature": (0, _ANY),
     "cross_entropy": (0, _ANY),
     "adversarial": (0, _ANY),
     "likelihood": (0, _ANY),
@@ -40,13 +47,24 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+_NAMES: dict[str, Collection[str]] = {
+    "network.architecture": ARCHITECTURES,
+    "network.norm": NORMS,
+    "attack.norm": BALLS,
+    "mode": MODES,
+}
+
+
 def checked(recipe: Recipe) -> Recipe:
-    """Return the recipe, all of whose numbers make sense.
+    """Return the recipe, all of whose names exist and numbers make sense.
 
     Raises:
         Mistake: naming the first that does not.
     """
     for path, value in flattened(recipe):
+        for ending, names in _NAMES.items():
+            if f".{path}".endswith(f".{ending}") and value not in names:
+                raise unknown(path, value, names)
         bounds = _BOUNDS.get(path.rpartition(".")[2])
         if bounds is None or not isinstance(value, int | float):
             continue
@@ -55,7 +73,21 @@ def checked(recipe: Recipe) -> Recipe:
             limit = "" if math.isinf(bounds[1]) else f" to {bounds[1]:g}"
             least = f"at least {bounds[0]:g}" if not limit else f"in {bounds[0]:g}{limit}"
             raise Mistake(f"{path} is {value:g}: it has to be finite and {least}")
+    for path, walk in walks(recipe).items():
+        if walk.temperature is not None and (walk.noise or walk.clip or walk.inner > 1):
+            raise Mistake(f"{path}.temperature stands alone: noise 0, clip null, inner 1")
     weights = recipe.weights
     if not (weights.cross_entropy or weights.adversarial or weights.likelihood):
         raise Mistake("all weights are zero: give at least one objective a weight above 0")
     return recipe
+
+
+def walks(recipe: Recipe) -> dict[str, Langevin]:
+    """Return the recipe's Langevin walks by their paths."""
+    sampling = recipe.sampling
+    return {
+        "walk": recipe.walk,
+        "sampling.combined": sampling.combined,
+        "sampling.energy": sampling.energy,
+        "sampling.unconditional": sampling.unconditional,
+    }

@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from jemstone.data import Augmentation
 from jemstone.errors import Mistake, nearest
-from jemstone.files import write_whole
 from jemstone.training import Optimisation
 
 __all__ = [
@@ -24,27 +22,24 @@ __all__ = [
     "Weights",
     "changed",
     "flattened",
-    "read_recipe",
-    "read_yaml",
-    "recipe_from",
-    "to_yaml",
-    "write_recipe",
 ]
 
 
 @dataclass(frozen=True)
 class Network:
-    """A wide ResNet.
+    """What is trained. An architecture takes those of the fields that it has arguments for.
 
     Args:
-        depth: 6 n + 4.
+        architecture: of those registered in ``jemstone.nn``.
+        depth: 6 n + 4 layers.
         width: channels are 16, 32 and 64 times this.
         norm: batch, group or none.
     """
 
+    architecture: str = "wide-resnet"
     depth: int = 10
     width: int = 1
-    norm: Literal["batch", "group", "none"] = "none"
+    norm: str = "none"
 
 
 @dataclass(frozen=True)
@@ -60,12 +55,12 @@ class Attack:
         mode: of the network: eval, or batch for batch statistics.
     """
 
-    norm: Literal["linf", "l2"] = "linf"
+    norm: str = "linf"
     eps: float = 0.05
     steps: int = 15
     step_size: float = 2.5 * 0.05 / 15
     random_start: bool = False
-    mode: Literal["eval", "batch"] = "eval"
+    mode: str = "eval"
 
 
 @dataclass(frozen=True)
@@ -77,6 +72,7 @@ class Langevin:
         inner: steps for each pass (n of PYLD); 1 is SGLD.
         step_size: of an inner step, times the raw gradient.
         noise: standard deviation, once for each pass.
+        temperature: instead of the noise, for true Langevin dynamics: no clip, one inner step.
         clip: largest entry of the gradient; null for no clip.
         clamp: stay in [0, 1].
         mode: of the network: eval, or batch for batch statistics.
@@ -86,9 +82,10 @@ class Langevin:
     inner: int = 1
     step_size: float = 0.25
     noise: float = 0.0
+    temperature: float | None = None
     clip: float | None = None
     clamp: bool = True
-    mode: Literal["eval", "batch"] = "eval"
+    mode: str = "eval"
 
 
 @dataclass(frozen=True)
@@ -223,75 +220,3 @@ def flattened(recipe: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flattened(value, f"{prefix}{f.name}.")
         else:
             yield f"{prefix}{f.name}", value
-
-
-def write_recipe(path: Path, recipe: Recipe) -> None:
-    """Write a recipe as YAML, resolved and complete."""
-    write_whole(path, lambda beside: beside.write_text(to_yaml(recipe), encoding="utf-8"))
-
-
-def to_yaml(recipe: Recipe) -> str:
-    """Return a recipe as YAML, resolved and complete."""
-    import yaml
-
-    plain = dataclasses.asdict(recipe)
-    plain["optimisation"]["milestones"] = list(recipe.optimisation.milestones)
-    return yaml.safe_dump(plain, sort_keys=False)
-
-
-def recipe_from(plain: Any, base: Recipe | None = None) -> Recipe:
-    """Build a recipe from nested mappings, as YAML gives them.
-
-    Args:
-        plain: fields by name; unknown ones are refused.
-        base: what fields that are absent are taken from.
-
-    Raises:
-        Mistake: where a field is unknown, or of another type.
-    """
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("recipe", type=Recipe, default=base or Recipe())
-    try:
-        recipe = parser.instantiate(parser.parse_object({"recipe": plain})).recipe
-    except Exception as error:  # argument and type errors of several libraries
-        raise Mistake(" ".join(str(error).split())) from error
-    if not isinstance(recipe, Recipe):
-        raise Mistake("a recipe is a mapping of fields")
-    return recipe
-
-
-def read_recipe(path: Path, base: Recipe | None = None) -> Recipe:
-    """Read what :func:`write_recipe` wrote, or a part of it.
-
-    Args:
-        path: a YAML file.
-        base: what fields that are absent are taken from.
-
-    Raises:
-        Mistake: where the file is missing, is not YAML, or does not hold a recipe.
-    """
-    try:
-        return recipe_from(read_yaml(path), base)
-    except Mistake as error:
-        raise Mistake(f"{path} is not a recipe: {error}") from error
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping, by the safe loader.
-
-    Raises:
-        Mistake: where the file is missing, or is not one.
-    """
-    import yaml
-
-    try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise Mistake(f"{path} is missing") from error
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise Mistake(f"{path} is not readable YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(plain, dict):
-        raise Mistake(f"{path} is not a mapping of fields")
-    return plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
@@ -28,38 +29,46 @@ def _converted(constant: Constant) -> str:
     return f"{_shown(constant.quoted)} {UNITS[constant.unit]} = {_shown(constant.value)}"
 
 
-def card(paper: Paper, recipe: Recipe, data: str) -> Table:
+def card(paper: Paper, recipe: Recipe, resized: Iterable[Constant], data: str) -> Table:
     """Lay out a recipe, field by field.
 
     Args:
         paper: whose constants they are.
         recipe: as resolved for the data and the budget.
+        resized: what the budget changes, with reasons.
         data: the data set's name.
     """
-    constants = {constant.field: constant for constant in paper.constants}
+    papers = {constant.field: constant for constant in paper.constants}
+    budgets = {constant.field: constant for constant in resized}
     table = Table(title=f"{paper.name}: {paper.summary}", title_justify="left", box=None)
-    for heading in ("constant", "paper -> [0, 1] pixels", f"{recipe.budget}, {data}", "source"):
+    headings = ("constant", "paper -> [0, 1] pixels", "source", f"{recipe.budget}, {data}", "why")
+    for heading in headings:
         table.add_column(heading, overflow="fold")
     for path, value in flattened(recipe):
         if path in ("name", "budget"):
             continue
-        constant = constants.get(path)
-        ours = _shown(value)
-        if constant is None:
-            table.add_row(path, "", ours, "default")
+        constant, budget = papers.get(path), budgets.get(path)
+        quoted = (_converted(constant), constant.source) if constant else ("", "")
+        if constant is not None and constant.value == value:
+            table.add_row(path, *quoted, "same", "")
         else:
-            same = constant.value == value
-            table.add_row(path, _converted(constant), "same" if same else ours, constant.source)
+            table.add_row(path, *quoted, _shown(value), budget.source if budget else "default")
     return table
 
 
 def figures(paper: Paper) -> str:
-    """Write the figures that a paper reports, in one line."""
-    return ", ".join(f"{name} {value:g}" for name, value in paper.figures.items()) or "none"
+    """Write the figures that are reported for a method, with where they are printed."""
+    sources = dict.fromkeys(figure.source for figure in paper.figures)
+    parts = [
+        ", ".join(f"{f.name} {f.value:g}" for f in paper.figures if f.source == source)
+        + f" ({source})"
+        for source in sources
+    ]
+    return "; ".join(parts) or "none"
 
 
 def overview(papers: dict[str, Paper], measured: dict[str, str]) -> Table:
-    """Lay out all recipes, the paper's figures beside ours.
+    """Lay out all recipes, the papers' figures beside ours.
 
     Args:
         papers: by the recipe's name.

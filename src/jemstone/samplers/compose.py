@@ -32,7 +32,14 @@ class Compose:
     def __call__(
         self, model: EnergyModel, x: Tensor, y: Tensor | None, generator: Generator
     ) -> Tensor:
-        """Return where the last stage ends."""
+        """Return where the last stage ends.
+
+        Args:
+            model: the energy.
+            x: images to start from (B, C, H, W).
+            y: labels, int64 (B,), where a stage wants them.
+            generator: the randomness; each stage gets a stream of its own.
+        """
         for number, stage in enumerate(self.stages):
             x = stage(model, x, y, generator.fold(number))
         return x

@@ -62,8 +62,13 @@ class ClassGaussian:
             jitter: added to the variances; JEM++'s 1e-4 in [-1, 1] is 2.5e-5 here.
 
         Raises:
-            Mistake: where a class has fewer than two images.
+            Mistake: where a class has fewer than two images, lengths differ, or pixels lie
+                outside [0, 1].
         """
+        if len(labels) != len(images) or not len(images):
+            raise Mistake(f"{len(images)} images have {len(labels)} labels: give one for each")
+        if not ((images >= 0) & (images <= 1)).all():
+            raise Mistake("pixels lie outside [0, 1]: rescale the images")
         count = int(labels.max()) + 1 if classes is None else classes
         try:
             means, factors = fit_gaussian(images, labels, count, jitter)

@@ -47,7 +47,7 @@ class SGLD(Walk):
         mode: ``eval`` or ``batch``.
 
     Raises:
-        Mistake: for a temperature with a clip or a noise, or neither noise nor temperature.
+        Mistake: for a temperature with a clip or a noise, a negative one, or neither of the two.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class SGLD(Walk):
         if (noise is None) == (temperature is None):
             raise Mistake("a Langevin walk takes either its noise or its temperature")
         if temperature is not None:
+            if not temperature >= 0:
+                raise Mistake(f"a temperature is 0 or more, not {temperature:g}")
             if clip is not None:
                 raise Mistake("a clipped gradient has no temperature: leave out one of the two")
             noise = math.sqrt(2.0 * step_size * temperature)
@@ -114,8 +116,14 @@ class PYLD(SGLD):
         inner: :math:`n`, steps for each.
         step_size: :math:`\alpha` of an inner step.
         noise: :math:`\sigma`, once for each pass.
+        clip: largest absolute entry of the gradient; None for no clip.
+        potential: :math:`U`; it reads the images through the model alone.
+        bounds: the box :math:`\Pi` projects to; None for none.
+        mode: ``eval`` or ``batch``.
         fold: take the inner steps at once where that is exact; False always loops.
-        options: as for :class:`SGLD`.
+
+    Raises:
+        Mistake: for no inner step.
     """
 
     def __init__(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from jemstone.errors import unknown
+from jemstone.errors import Mistake, unknown
 from jemstone.functional.energies import energy
-from jemstone.nn.modes import MODES
+from jemstone.nn.modes import MODES, held
 from jemstone.types import EnergyModel, Generator, Potential
 
 __all__ = ["Bounds", "Walk"]
@@ -33,7 +32,7 @@ class Walk(abc.ABC):
         mode: ``eval``, or ``batch`` to normalise by the batch's statistics, untracked.
 
     Raises:
-        Mistake: for an unknown mode.
+        Mistake: for an unknown mode, or fewer than no steps.
     """
 
     def __init__(
@@ -46,10 +45,12 @@ class Walk(abc.ABC):
     ) -> None:
         if mode not in MODES:
             raise unknown("mode", mode, MODES)
+        if steps < 0:
+            raise Mistake(f"a walk takes 0 steps or more, not {steps}")
         self.steps = steps
         self.potential = potential
         self.bounds = bounds
-        self.mode: Callable[[nn.Module], AbstractContextManager[None]] = MODES[mode]
+        self.mode = mode
 
     @abc.abstractmethod
     def step(
@@ -85,7 +86,7 @@ class Walk(abc.ABC):
             generator: the randomness of start and steps.
         """
         end = x
-        with self._held(model):
+        with held(model, self.mode):
             for end in self.iterate(model, x, y, generator):  # noqa: B007 - the last is wanted
                 pass
         return end
@@ -94,15 +95,13 @@ class Walk(abc.ABC):
     def iterate(
         self, model: EnergyModel, x: Tensor, y: Tensor | None, generator: Generator
     ) -> Iterator[Tensor]:
-        """Yield the start and the images after every step, ``steps + 1`` in all."""
+        """Yield the images after every step, before them the start if it is a draw of its own."""
         origin = x.detach()
         x = self.start(origin, generator.fold("start"))
-        yield x
+        if x is not origin:
+            yield x
         for t in range(self.steps):
             # The mode is held step by step: whoever stops listening gets the model back as it was.
-            with self._held(model):
+            with held(model, self.mode):
                 x = self.step(model, x, y, origin, generator.fold(t))
             yield x
-
-    def _held(self, model: EnergyModel) -> AbstractContextManager[None]:
-        return self.mode(model) if isinstance(model, nn.Module) else nullcontext()

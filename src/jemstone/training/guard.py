@@ -10,6 +10,8 @@ from torch import Tensor
 
 __all__ = ["Diverged", "Guard"]
 
+_LIMITED = ("loss", "likelihood")
+
 
 class Diverged(RuntimeError):
     """Training left the realm of finite or sane numbers.
@@ -32,11 +34,12 @@ class Guard:
     """Watch the loss terms of every step.
 
     Args:
-        limit: the largest sane absolute value of any term. JEM and JEM++ stop at a loss of 1e8;
-            an energy gap is lost long before.
+        limit: the largest sane loss, or gap between the energies of data and samples. The energies
+            themselves have no natural level, and a gradient's norm is clipped: those need only
+            be finite. JEM and JEM++ stop at 1e8.
     """
 
-    limit: float = 1e4
+    limit: float = 1e8
 
     def check(self, step: int, terms: Mapping[str, Tensor]) -> dict[str, float]:
         """Return the terms as numbers.
@@ -46,6 +49,7 @@ class Guard:
         """
         numbers = {name: float(term) for name, term in terms.items()}
         for name, number in numbers.items():
-            if not math.isfinite(number) or abs(number) > self.limit:
+            too_large = name in _LIMITED and abs(number) > self.limit
+            if not math.isfinite(number) or too_large:
                 raise Diverged(step, f"{name} is {number:.4g}")
         return numbers

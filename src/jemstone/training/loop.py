@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from jemstone.data import Augmentation, Epochs, Images
-from jemstone.functional.energies import grad_x, marginal
+from jemstone.functional.energies import grad_x, marginal, marginal_energy
 from jemstone.model import JointEnergyModel
 from jemstone.nn.modes import evaluating, recalibrate
 from jemstone.training.device import Device
@@ -79,7 +78,7 @@ def train(
         generator: all randomness of the run.
         augmentation: moves the images of each batch; None for none.
         device: where to run; by default the processor, in float32.
-        guard: stops a lost run.
+        guard: stops a lost run; by default at the optimisation's limit.
         log_every: steps between metrics.
         checkpoint_every: steps between checkpoints.
 
@@ -92,7 +91,7 @@ def train(
     """
     augmentation = augmentation or Augmentation()
     device = device or Device()
-    guard = guard or Guard()
+    guard = guard or Guard(optimisation.loss_limit)
     epochs = Epochs(images, optimisation.batch_size, generator)
     steps = optimisation.steps_in_all(epochs.steps_per_epoch)
     parameters = list(state.model.parameters())
@@ -122,8 +121,8 @@ def train(
         stop = not last and any(listener.wants_stop() for listener in listeners)
         if state.step % log_every == 0 or last:
             seconds = (time.perf_counter() - began) / (state.step - logged)
+            numbers = _probe(state.model, batch) | numbers
             numbers |= {
-                "input_grad_norm": _input_gradient_norm(state, batch.x),
                 "learning_rate": state.optimiser.param_groups[0]["lr"],
                 "seconds_per_step": seconds,
             }
@@ -141,11 +140,17 @@ def train(
     return state
 
 
-def _input_gradient_norm(state: TrainingState, x: Tensor) -> float:
-    r"""Measure the mean of :math:`\|\nabla_x E(x)\|_2` over the batch."""
-    with evaluating(state.model):
-        g = grad_x(marginal, state.model, x)
-    return float(g.flatten(1).norm(dim=1).mean())
+def _probe(model: JointEnergyModel, batch: Batch) -> dict[str, float]:
+    r"""Look at the clean batch in eval mode: accuracy, :math:`E(x)`, :math:`\|\nabla_x E(x)\|`."""
+    with evaluating(model):
+        with torch.no_grad():
+            logits = model.logits(batch.x)
+        g = grad_x(marginal, model, batch.x)
+    return {
+        "accuracy": float((logits.argmax(dim=-1) == batch.y).float().mean()),
+        "energy_data": float(marginal_energy(logits).mean()),
+        "input_grad_norm": float(g.flatten(1).norm(dim=1).mean()),
+    }
 
 
 def released(state: TrainingState, epochs: Epochs, device: Device) -> JointEnergyModel:

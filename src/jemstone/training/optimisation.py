@@ -20,7 +20,7 @@ class Optimisation:
         optimiser: ``sgd`` (with momentum) or ``adam``.
         learning_rate: after warm-up.
         momentum: of SGD.
-        weight_decay: of SGD; Adam runs without.
+        weight_decay: added to the gradient, times the weights.
         batch_size: B.
         epochs: passes over the training images.
         steps: optimiser steps; where given, ``epochs`` does not count.
@@ -30,7 +30,8 @@ class Optimisation:
             where ``steps`` is given, the same shares of it.
         decay: of ``step``: what the rate is multiplied by.
         clip_norm: largest norm of the weights' gradient; None for no clip.
-        ema: decay of the moving average of weights; 0 for none.
+        loss_limit: a loss, or a gap between energies, beyond this is a lost run.
+        ema: decay of the moving average of weights, smaller at first; 0 for none.
     """
 
     optimiser: Literal["sgd", "adam"] = "sgd"
@@ -45,6 +46,7 @@ class Optimisation:
     milestones: tuple[float, ...] = ()
     decay: float = 1.0
     clip_norm: float | None = None
+    loss_limit: float = 1e8
     ema: float = 0.0
 
     def steps_in_all(self, steps_per_epoch: int) -> int:
@@ -68,9 +70,15 @@ class Optimisation:
         return rate * min(1.0, (step + 1) / self.warmup) if self.warmup else rate
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Return the optimiser of the model's parameters."""
+        """Return the optimiser of a network's parameters.
+
+        Args:
+            model: the network.
+        """
         if self.optimiser == "adam":
-            return torch.optim.Adam(model.parameters(), lr=self.learning_rate)
+            return torch.optim.Adam(
+                model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+            )
         return torch.optim.SGD(
             model.parameters(),
             lr=self.learning_rate,

@@ -10,10 +10,11 @@ from typing import Any
 
 from torch import Tensor
 
+from jemstone.checkpoints import older_checkpoints
 from jemstone.errors import Mistake
 from jemstone.files import finite, write_whole
 from jemstone.model import JointEnergyModel
-from jemstone.training.state import TrainingState, older_checkpoints
+from jemstone.training.state import TrainingState
 
 __all__ = ["RunFolder", "write_grid"]
 
@@ -84,10 +85,13 @@ class RunFolder:
         lines = self.metrics_file.read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines):
             try:
-                yield json.loads(line)
-            except ValueError as error:
+                metrics = json.loads(line)
+                metrics["step"] + 0
+                yield metrics
+            except (ValueError, TypeError, KeyError) as error:
                 if number + 1 < len(lines):
-                    raise Mistake(f"{self.metrics_file}, line {number + 1}: not JSON") from error
+                    where = f"{self.metrics_file}, line {number + 1}"
+                    raise Mistake(f"{where}: not the metrics of a step") from error
 
     def cut_back(self, step: int) -> None:
         """Drop the metrics after ``step``, which a resumed run will write again."""

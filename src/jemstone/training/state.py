@@ -19,7 +19,7 @@ from jemstone.files import read_json, read_tensors, write_json, write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.samplers import ReplayBuffer
 
-__all__ = ["TrainingState", "latest_checkpoint", "older_checkpoints"]
+__all__ = ["TrainingState"]
 
 
 @dataclass
@@ -32,6 +32,7 @@ class TrainingState:
         buffer: the persistent chains, where the objective has any.
         average: the moving average of the weights, where it is on.
         step: optimiser steps done.
+        metrics: the newest numbers that were logged.
     """
 
     model: JointEnergyModel
@@ -48,13 +49,17 @@ class TrainingState:
 
     @torch.no_grad()
     def update_average(self, decay: float) -> None:
-        """Move the average towards the weights: ``a <- decay a + (1 - decay) w``."""
+        """Move the average towards the weights: ``a <- d a + (1 - d) w``.
+
+        Args:
+            decay: of the average; ``d`` is the smaller of it and ``(1 + t) / (10 + t)`` at step
+                ``t``, so that the random initial weights are soon forgotten. 0 keeps none.
+        """
         if decay == 0:
             return
         if self.average is None:
             self.average = copy.deepcopy(self.model)
             return
-        # Early on, the average would remember the random initial weights for too long.
         decay = min(decay, (1 + self.step) / (10 + self.step))
         for mean, weight in zip(
             self.average.state_dict().values(), self.model.state_dict().values(), strict=True
@@ -68,8 +73,8 @@ class TrainingState:
         """Write a checkpoint into a new folder that takes its name when it is complete.
 
         Args:
-            model: the weights to use, as ``model.safetensors``.
             folder: ``checkpoint/`` of a run. What lies there moves to ``checkpoints/NNNNNN``.
+            model: the weights to use, as ``model.safetensors``.
         """
         beside = folder.with_name(f".{folder.name}.new")
         shutil.rmtree(beside, ignore_errors=True)
@@ -78,14 +83,12 @@ class TrainingState:
         if self.buffer is not None:
             write_tensors(beside / "chains-0.safetensors", self.buffer.state_dict())
         write_json(beside / "training.json", {"step": self.step, "metrics": self.metrics})
-        if (folder / "training.json").is_file():
+        if folder.exists():
             former = read_json(folder / "training.json")["step"]
             archive = folder.parent / "checkpoints" / f"{former:06d}"
             shutil.rmtree(archive, ignore_errors=True)
             archive.parent.mkdir(exist_ok=True)
             folder.rename(archive)
-        else:  # nothing, or not a checkpoint
-            shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
 
     def load(self, folder: Path) -> None:
@@ -135,23 +138,3 @@ class TrainingState:
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def older_checkpoints(run: Path) -> list[Path]:
-    """Return the checkpoints before the newest, oldest first."""
-    folders = (run / "checkpoints").glob("[0-9]*")
-    return sorted(folders, key=lambda folder: (len(folder.name), folder.name))
-
-
-def latest_checkpoint(run: Path) -> Path:
-    """Return the newest complete checkpoint of a run.
-
-    Between the two renames of a save the newest one lies in ``checkpoints/`` for an instant.
-
-    Raises:
-        Mistake: where the run has none.
-    """
-    for folder in (run / "checkpoint", *reversed(older_checkpoints(run))):
-        if (folder / "training.json").is_file():
-            return folder
-    raise Mistake(f"{run} holds no checkpoint: start it again with another --out")

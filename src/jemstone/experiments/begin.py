@@ -1,0 +1,102 @@
+"""How a run begins: all that can be refused is refused before a file is written."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from pathlib import Path
+
+import torch
+
+from jemstone._version import __version__
+from jemstone.data import DataSet, data_root, fingerprint
+from jemstone.errors import Mistake
+from jemstone.experiments.runs import Run
+from jemstone.files import check_new, write_json
+from jemstone.recipes import Recipe, build_model, changed, checked, write_recipe
+from jemstone.samplers import ClassGaussian
+from jemstone.training import Device, choose_device
+
+__all__ = ["begin"]
+
+
+def begin(
+    path: Path,
+    recipe: Recipe,
+    data: DataSet,
+    *,
+    seed: int = 0,
+    source: str | None = None,
+    root: str | Path | None = None,
+    device: Device | None = None,
+    checkpoint_every: int | None = None,
+) -> Run:
+    """Begin a run in a new folder.
+
+    Args:
+        path: of the folder, which must be absent or empty.
+        recipe: what to train; its number of steps is resolved for this data.
+        data: on what.
+        seed: of everything random.
+        source: what the data is loaded by when the run is opened again; its name by default.
+        root: where the data lies.
+        device: where to run.
+        checkpoint_every: steps between checkpoints; by default a tenth of the run.
+
+    Raises:
+        Mistake: where the folder holds something, or the recipe cannot be built.
+    """
+    empty = path.is_dir() and not any(path.iterdir())
+    if path.exists() and not empty:
+        raise Mistake(f"{path} exists: choose another --out, or go on with --resume {path}")
+    check_new(path / "recipe.yaml")
+    recipe = _resolved(checked(recipe), data)
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise Mistake(f"checkpoint_every is 1 or more, not {checkpoint_every}")
+    build_model(recipe, data, seed)  # what cannot be built is refused before a file is written
+    device = device or choose_device()
+    source = source or data.name
+    folder = data_root(root)
+    environment = {
+        "data": str(Path(source).resolve()) if source.endswith(".npz") else source,
+        "data_root": None if folder is None else str(folder.resolve()),
+        "data_fingerprint": fingerprint(data),
+        "seed": seed,
+        "checkpoint_every": checkpoint_every or max(1, (recipe.optimisation.steps or 0) // 10),
+        "device": device.name,
+        "bf16": device.bf16,
+        "threads": torch.get_num_threads(),
+        "jemstone": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+    jitter, classes = recipe.chains.jitter, len(data.classes)
+    gaussian = ClassGaussian.fit(data.train.x, data.train.y, classes, jitter=jitter)
+    # A folder is a run once it holds all three: it takes its name when they are complete.
+    beside = path.with_name(f".{path.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    gaussian.save(beside / "init.safetensors")
+    write_recipe(beside / "recipe.yaml", recipe)
+    write_json(beside / "environment.json", environment)
+    beside.rename(path)
+    return Run(path, recipe, environment)
+
+
+def _resolved(recipe: Recipe, data: DataSet) -> Recipe:
+    """Return the recipe with its number of steps for this data, if it can be run on it.
+
+    Raises:
+        Mistake: where a number does not fit the data.
+    """
+    optimisation, size = recipe.optimisation, min(data.shape[1:])
+    batch = min(optimisation.batch_size, len(data.train))
+    steps = optimisation.steps_in_all(len(data.train) // batch)
+    if steps < 1:
+        raise Mistake("optimisation.epochs gives no step: ask for more, or for --steps")
+    if recipe.augmentation.padding >= size:
+        raise Mistake(f"augmentation.padding is below the image size, {size}")
+    if recipe.weights.likelihood and recipe.chains.size < len(data.classes):
+        raise Mistake(f"chains.size is at least the number of classes, {len(data.classes)}")
+    return changed(recipe, {"optimisation.steps": steps})
