@@ -26,7 +26,7 @@ lint: $(VENV)/.dev ## style, formatting, types, and which room imports which
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev ## measure speed
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/speed.py --out runs/bench.json
 
 docs: $(VENV)/.docs ## build the pages into docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build/html

@@ -68,7 +68,11 @@ class Generator:
     images: Tensor | None = field(default=None, compare=False, repr=False)
 
     def fold(self, *path: int | str) -> Generator:
-        """Return the stream that ``path`` names, independent of every other path's."""
+        """Return the stream that ``path`` names, independent of every other path's.
+
+        Args:
+            path: words or numbers, as the name of a purpose or the number of a step.
+        """
         seed = self.seed & _MASK
         for part in path:
             number = zlib.crc32(part.encode()) if isinstance(part, str) else part
@@ -76,11 +80,24 @@ class Generator:
         return replace(self, seed=seed)
 
     def at(self, images: Tensor) -> Generator:
-        """Return the generator of the images at these places of the batch, (B',) int64."""
+        """Return the generator of some images of the batch.
+
+        Args:
+            images: their places in the batch, int64 (B',).
+        """
         return replace(self, images=images if self.images is None else self.images[images])
 
     def words(self, batch: int, count: int, device: torch.device | str = "cpu") -> Tensor:
-        """Draw ``count`` random words for each of ``batch`` images, int64 (batch, count)."""
+        """Draw random words of 64 bits, int64 (batch, count).
+
+        Args:
+            batch: B.
+            count: words for each image.
+            device: of the answer.
+
+        Raises:
+            ValueError: where the generator is for another number of images.
+        """
         images = self.images
         if images is None:
             images = torch.arange(batch)
@@ -132,12 +149,22 @@ class Generator:
         return draws[:, :size].reshape(shape).to(dtype)
 
     def integers(self, batch: int, high: int, device: torch.device | str = "cpu") -> Tensor:
-        """Draw from ``{0, ..., high - 1}``, one for each image, int64 (batch,)."""
+        """Draw from ``{0, ..., high - 1}``, one for each image, int64 (batch,).
+
+        Args:
+            batch: B.
+            high: one more than the largest answer.
+            device: of the answer.
+        """
         # 53 bits against `high` below 2^31: the bias is under 2^-22.
         return (self.words(batch, 1, device)[:, 0] & ((1 << 53) - 1)) % high
 
     def permutation(self, size: int) -> Tensor:
-        """Draw an order of ``size`` things, int64 (size,)."""
+        """Draw an order of ``size`` things, int64 (size,).
+
+        Args:
+            size: how many; the images' numbers do not matter here.
+        """
         return torch.argsort(replace(self, images=None).words(size, 1)[:, 0], stable=True)
 
     def _halves(self, batch: int, count: int, device: torch.device | str) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -37,7 +37,6 @@ class Loss(NamedTuple):
     terms: Mapping[str, Tensor]
 
 
-@runtime_checkable
 class EnergyModel(Protocol):
     """A network read as an energy: ``E(x, y) = -f(x)[y]``, ``E(x) = -logsumexp_y f(x)[y]``."""
 

@@ -37,7 +37,11 @@ class Epochs:
         return len(self.images) // self.batch_size
 
     def batch(self, step: int) -> Batch:
-        """Return the batch of a step, counted from 0."""
+        """Return the batch of a step.
+
+        Args:
+            step: counted from 0, on through the epochs.
+        """
         epoch, number = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._shuffle(epoch)

@@ -45,24 +45,66 @@ def marginal_energy(logits: Tensor) -> Tensor:
 
 
 def energy(model: EnergyModel, x: Tensor, y: Tensor | None = None) -> Tensor:
-    r"""Return :math:`E(x, y)`, or :math:`E(x)` where no label is given: Langevin descends it."""
+    r"""Return :math:`E(x, y)`, or :math:`E(x)` where no label is given: Langevin descends it.
+
+    Args:
+        model: the energy.
+        x: images (B, C, H, W).
+        y: labels, int64 (B,).
+
+    Returns:
+        The potential of each image, (B,).
+    """
     return model.energy(x, y)
 
 
 def marginal(model: EnergyModel, x: Tensor, y: Tensor | None = None) -> Tensor:
-    r"""Return :math:`E(x)` whatever the label: the unconditional walk's potential."""
+    r"""Return :math:`E(x)` whatever the label: the unconditional walk's potential.
+
+    Args:
+        model: the energy.
+        x: images (B, C, H, W).
+        y: ignored.
+
+    Returns:
+        The potential of each image, (B,).
+    """
     return model.energy(x)
 
 
 def towards_label(model: EnergyModel, x: Tensor, y: Tensor | None) -> Tensor:
-    r"""Return :math:`-\log p(y|x)`: the painter, or targeted attacker, descends it."""
+    r"""Return :math:`-\log p(y|x)`: the painter, or targeted attacker, descends it.
+
+    Args:
+        model: the classifier.
+        x: images (B, C, H, W).
+        y: labels to reach, int64 (B,).
+
+    Returns:
+        The potential of each image, (B,).
+
+    Raises:
+        ValueError: where there are no labels.
+    """
     if y is None:
         raise ValueError("a walk towards a label needs the labels y")
     return F.cross_entropy(model.logits(x), y, reduction="none")
 
 
 def away_from_label(model: EnergyModel, x: Tensor, y: Tensor | None) -> Tensor:
-    r"""Return :math:`\log p(y|x)`: the untargeted attacker descends it."""
+    r"""Return :math:`\log p(y|x)`: the untargeted attacker descends it.
+
+    Args:
+        model: the classifier.
+        x: images (B, C, H, W).
+        y: labels to leave, int64 (B,).
+
+    Returns:
+        The potential of each image, (B,).
+
+    Raises:
+        ValueError: where there are no labels.
+    """
     return -towards_label(model, x, y)
 
 

@@ -161,9 +161,8 @@ class _Attacked:
             places, x = places[standing], x[standing]
             if not len(places):
                 break
-            x = attack.step(
-                self.model, x, self.y[places], self.origin[places], self.generator.fold(t)
-            )
+            stream = self.generator.fold(t).at(places.cpu())
+            x = attack.step(self.model, x, self.y[places], self.origin[places], stream)
             standing = self.look(places, x, attack.ball)
 
     def look(self, places: Tensor, x: Tensor, threat: Ball | None = None) -> Tensor:
@@ -179,7 +178,7 @@ class _Attacked:
         if threat is None:
             check_labels(y, logits)
         else:
-            _assert_allowed(x, self.origin[places], threat)
+            _check_allowed(x, self.origin[places], threat)
         standing = logits.argmax(dim=-1) == y
         others = logits.scatter(1, y[:, None], -math.inf).amax(dim=-1)
         margin = logits.gather(1, y[:, None])[:, 0] - others
@@ -190,8 +189,8 @@ class _Attacked:
         return standing
 
 
-def _assert_allowed(x: Tensor, origin: Tensor, threat: Ball) -> None:
-    """Assert that attacked images are in the ball and the box, up to rounding."""
+def _check_allowed(x: Tensor, origin: Tensor, threat: Ball) -> None:
+    """Raise where an attacked image has left its ball, up to rounding: the figure would lie."""
     norm = threat.norm(x - origin)
-    assert bool((norm <= threat.eps * (1 + 1e-5) + 1e-6).all()), f"{norm.max()} > {threat.eps}"
-    assert bool(((x >= 0) & (x <= 1)).all()), "an attack left the box of pixels"
+    if not bool((norm <= threat.eps * (1 + 1e-5) + 1e-6).all()):
+        raise RuntimeError(f"an attack went {float(norm.max()):g} far in a ball of {threat.eps:g}")

@@ -65,9 +65,11 @@ class ReplayBuffer:
         return x, slots
 
     def put(self, slots: Tensor, x: Tensor) -> None:
-        """Keep the images: ``slots`` (B,) as drawn, ``x`` (B, C, H, W).
+        """Keep images; where a slot was drawn twice, the later image stays.
 
-        Where a slot was drawn twice, the later image stays.
+        Args:
+            slots: as :meth:`draw` returned them, int64 (B,).
+            x: images (B, C, H, W).
         """
         # Assignment leaves the order of doubles open, so only the last of each is assigned.
         order = torch.arange(len(slots), device=slots.device)
