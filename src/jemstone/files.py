@@ -19,6 +19,7 @@ __all__ = [
     "finite",
     "read_json",
     "read_tensors",
+    "sync",
     "write_json",
     "write_tensors",
     "write_whole",
@@ -54,6 +55,16 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sync(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can say so."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def finite(value: Any) -> Any:

@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -91,6 +93,71 @@ def test_the_rest_of_an_interrupted_save_does_no_harm(state, tmp_path):
     state.save(tmp_path / "checkpoint", state.model)
     assert sorted(p.name for p in (tmp_path / "checkpoint").iterdir()) == sorted(FILES)
     assert not beside.exists()
+
+
+class Killed(BaseException):
+    """As by SIGKILL: nothing is tidied up."""
+
+
+class Disk:
+    """Let the n-th call that touches the disk be the last; n = 0 lets all of them be."""
+
+    def __init__(self):
+        self.last = self.calls = 0
+
+    @property
+    def dead(self):
+        return 0 < self.last <= self.calls
+
+    def kill_at(self, last):
+        self.last, self.calls = last, 0
+
+    def deadly(self, function):
+        def call(*args, **options):
+            self.calls += 1
+            if self.dead:
+                raise Killed
+            return function(*args, **options)
+
+        return call
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    disk, unlink = Disk(), Path.unlink
+    for module, names in ((os, ["fsync", "replace"]), (Path, ["rename", "write_text"])):
+        for name in names:
+            monkeypatch.setattr(module, name, disk.deadly(getattr(module, name)))
+    monkeypatch.setattr(Path, "unlink", lambda *a, **o: None if disk.dead else unlink(*a, **o))
+    return disk
+
+
+@pytest.mark.parametrize("last", range(1, 40))
+def test_a_save_killed_anywhere_loses_no_checkpoint(last, state, disk, generator, tmp_path):
+    """The newest complete checkpoint is the one before, or the new one; then saving goes on."""
+    state.save(tmp_path / "checkpoint", state.model)
+    take_steps(state, 1)
+    disk.kill_at(last)
+    try:
+        state.save(tmp_path / "checkpoint", state.model)
+        survived = True
+    except Killed:
+        survived = False
+    disk.kill_at(0)
+    other = new_state(seed=1, generator=generator)
+    other.load(newest_checkpoint(tmp_path))
+    assert other.step in ((3,) if survived else (2, 3))
+    JointEnergyModel.from_pretrained(tmp_path)
+    other.step = 9
+    other.save(tmp_path / "checkpoint", other.model)
+    assert json.loads((tmp_path / "checkpoint/training.json").read_text())["step"] == 9
+
+
+def test_the_table_of_kills_is_long_enough(state, disk, tmp_path):
+    state.save(tmp_path / "checkpoint", state.model)
+    disk.kill_at(0)
+    state.save(tmp_path / "checkpoint", state.model)
+    assert 10 < disk.calls < 40
 
 
 @pytest.mark.parametrize(

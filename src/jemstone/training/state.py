@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
-from jemstone.files import read_json, read_tensors, write_json, write_tensors
+from jemstone.files import read_json, read_tensors, sync, write_json, write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.samplers import ReplayBuffer
 
@@ -83,6 +83,7 @@ class TrainingState:
         if self.buffer is not None:
             write_tensors(beside / "chains-0.safetensors", self.buffer.state_dict())
         write_json(beside / "training.json", {"step": self.step, "metrics": self.metrics})
+        sync(beside)
         if folder.exists():
             former = read_json(folder / "training.json")["step"]
             archive = folder.parent / "checkpoints" / f"{former:06d}"
@@ -90,6 +91,7 @@ class TrainingState:
             archive.parent.mkdir(exist_ok=True)
             folder.rename(archive)
         beside.rename(folder)
+        sync(folder.parent)
 
     def load(self, folder: Path) -> None:
         """Restore what :meth:`save` wrote.
