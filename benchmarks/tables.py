@@ -25,10 +25,12 @@ def number(figure):
     return f"{figure['mean']:.2f}{deviation}"
 
 
-def robust_at(recipe, share):
-    """Find the robust accuracies: at half of the trained radius (0), at the whole (1)."""
-    keys = [key for key in recipe if key.startswith("PGD")]
-    return keys[share]
+def robust(row):
+    """Find the robust accuracies at half of the trained radius and at the whole."""
+    half, whole = (key for key in row if key.startswith("PGD"))
+    norm, _, radius = whole.split(", ")[1].partition(" ")
+    radii = f"{norm} {half.rpartition(' ')[2]} / {radius}"
+    return f"{percent(row[half])} / {percent(row[whole])} ({radii})"
 
 
 def table(results):
@@ -50,8 +52,7 @@ def table(results):
         note = note.replace("(1 seeds)", "(1 seed)")
         cells = [f"`{name}`", paper.summary + note]
         if row:
-            attack = robust_at(row, 1)
-            cells += [percent(row["accuracy"]), f"{percent(row[attack])} ({attack.split(', ')[1]})"]
+            cells += [percent(row["accuracy"]), robust(row)]
             for sampler in ("energy", "combined"):
                 score, distance = row[f"{sampler}: is"], row[f"{sampler}: fid"]
                 cells.append(f"{score['mean']:.2f} / {number(distance)}")
@@ -59,13 +60,13 @@ def table(results):
             cells += ["diverged"] * 4
         lines.append("| " + " | ".join([*cells, figures(paper)]) + " |")
     seeds, row = len(results["seeds"]), next(iter(results["recipes"].values()))["figures"]
-    init = f"{row['init: is']['mean']:.2f} / {number(row['init: fid'])}"
+    init = f"{row['init: is']['mean']:.2f} / {row['init: fid']['mean']:.2f}"
     lines += [
         "",
         f"Measured here: `{results['data']}`, budget `{results['budget']}`, mean ± standard "
         f"deviation of {seeds} seeds, {results['held_out']} held-out images; robust accuracy under "
-        f"PGD-20 with 2 restarts at the trained radius; {results['samples']:,} samples from "
-        f"scratch. IS and FID are by the features of `{results['features']}` "
+        "PGD-20 with 2 restarts, at half of the trained radius and at the whole; "
+        f"{results['samples']:,} samples from scratch. IS and FID are by the features of `{results['features']}` "
         f"({100 * results['judge_accuracy']:.1f} % accurate), so they compare with each other and "
         f"not with the papers'; the class-Gaussian init has {init}. From "
         f"[docs/results/{results['data']}.json](docs/results/{results['data']}.json).",
@@ -78,9 +79,8 @@ def line(recipe):
     row = recipe["figures"]
     if not row:
         return "diverged"
-    attack = robust_at(row, 1)
     return (
-        f"accuracy {percent(row['accuracy'])} %, robust {percent(row[attack])} % ({attack}), "
+        f"accuracy {percent(row['accuracy'])} %, robust {robust(row)}, "
         f"FID energy {number(row['energy: fid'])}, combined {number(row['combined: fid'])} "
         "(judge's features)"
     )
