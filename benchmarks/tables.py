@@ -66,7 +66,8 @@ def table(results):
         f"Measured here: `{results['data']}`, budget `{results['budget']}`, mean ± standard "
         f"deviation of {seeds} seeds, {results['held_out']} held-out images; robust accuracy under "
         "PGD-20 with 2 restarts, at half of the trained radius and at the whole; "
-        f"{results['samples']:,} samples from scratch. IS and FID are by the features of `{results['features']}` "
+        f"{results['samples']:,} samples from scratch. IS and FID are by the features of "
+        f"`{results['features']}` "
         f"({100 * results['judge_accuracy']:.1f} % accurate), so they compare with each other and "
         f"not with the papers'; the class-Gaussian init has {init}. From "
         f"[docs/results/{results['data']}.json](docs/results/{results['data']}.json).",
