@@ -87,15 +87,43 @@ def line(recipe):
     )
 
 
+def combined(results):
+    """Lay out what was tried in combined inference."""
+    heads = ("sampler", "painted", "contrast", "walk", "IS", "FID", "recall", "nearest")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in results["rows"]:
+        steps = row.get("sampling.combined.steps", row.get("sampling.energy.steps", ""))
+        cells = [row["sampler"], row.get("sampling.attack.eps", "")]
+        cells += [row.get("sampling.contrast.factor", ""), steps]
+        cells += [f"{row[name]:.2f}" for name in ("is", "fid", "recall", "nearest")]
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    source = "[docs/results/digits-combined.json](results/digits-combined.json)"
+    lines += [
+        "",
+        f"`{results['data']}`, {len(results['seeds'])} seeds, {results['samples']:,} samples from "
+        f"scratch, {results['held_out']} held-out images, features of `{results['features']}`. "
+        f"From {source}.",
+    ]
+    return "\n".join(lines)
+
+
+def filled(page, name, text):
+    """Return a page with its table between the marks replaced."""
+    block = f"<!-- table: {name} -->\n{text}\n<!-- end -->"
+    marks = f"<!-- table: {name} -->.*?<!-- end -->"
+    return re.sub(marks, lambda _: block, page.read_text(), flags=re.DOTALL)
+
+
 def main(check):
-    results = json.loads((ROOT / "docs/results/digits.json").read_text())
-    readme = (ROOT / "README.md").read_text()
-    block = f"<!-- table: digits -->\n{table(results)}\n<!-- end -->"
+    results, trials = (
+        json.loads((ROOT / "docs/results" / file).read_text())
+        for file in ("digits.json", "digits-combined.json")
+    )
     carried = {name: line(recipe) for name, recipe in results["recipes"].items()}
+    readme, page = ROOT / "README.md", ROOT / "docs/combined.md"
     wanted = {
-        ROOT / "README.md": re.sub(
-            r"<!-- table: digits -->.*?<!-- end -->", lambda _: block, readme, flags=re.DOTALL
-        ),
+        readme: filled(readme, "digits", table(results)),
+        page: filled(page, "combined", combined(trials)),
         ROOT / "src/jemstone/recipes/measured.json": json.dumps(carried, indent=2) + "\n",
     }
     drifted = [path for path, text in wanted.items() if path.read_text() != text]
