@@ -96,7 +96,7 @@ class Watcher:
 @contextmanager
 def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how many of ``total`` things are done: a bar on a terminal, else one line."""
-    if not sys.stderr.isatty():
+    if not (sys.stderr.isatty() and speaks()):
         say(what)
         yield lambda done: None
         return
