@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from jemstone.cli import main
 from jemstone.files import read_json
 from jemstone.training import chains_files
 
@@ -51,6 +53,27 @@ def test_processes_leave_quietly(number, tmp_path):
     told, _ = process.communicate(timeout=300)
     assert process.returncode == 0, told
     assert "terminate called" not in told
+
+
+def test_samples_and_figures_are_those_of_one_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("JEMSTONE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    run, paths = tmp_path / "run", {}
+    assert main(["train", "jempp", "--out", str(run), "--steps", "20", *SMALL]) == 0
+    for command, suffix in (("sample", "npz"), ("evaluate", "json")):
+        for world in (1, 2):
+            out = paths[command, world] = tmp_path / f"{world}.{suffix}"
+            torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+            torchrun += [f"--nproc-per-node={world}", "-m", "--", "jemstone"]
+            argv = [*torchrun, command, run, "--n", "101", "--out", out]
+            subprocess.run([str(token) for token in argv], check=True)
+    with np.load(paths["sample", 1]) as alone, np.load(paths["sample", 2]) as together:
+        assert (alone["images"] == together["images"]).all()
+        assert (alone["labels"] == together["labels"]).all()
+    alone, together = (read_json(paths["evaluate", world]) for world in (1, 2))
+    for row in (*alone["generation"], *together["generation"]):
+        del row["seconds_per_image"]
+    assert alone == together
 
 
 def workers(process):

@@ -25,14 +25,16 @@ spec.loader.exec_module(workers)
 
 def torchrun(*argv, processes=2, timeout=120):
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return subprocess.run(
+    done = subprocess.run(
         [*start, f"--nproc-per-node={processes}", *map(str, argv)],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         timeout=timeout,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def together(tmp_path_factory):
 def run(tmp_path_factory):
     """Train a run of the command line with two processes."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    argv = ["-m", "jemstone", "train", "jempp", "--out", folder, "--steps", "40"]
+    argv = ["-m", "jemstone", "train", "jempp", "--out", folder, "--steps", "24"]
     done = torchrun(*argv, "--checkpoint_every=20", *SMALL)
     assert done.stdout.splitlines()[-1] == str(folder)
     assert "2 processes" in done.stderr
@@ -82,6 +84,16 @@ def test_batch_norm_sees_its_own_share_and_the_weights_stay_one(together):
         assert torch.equal(first[name], second[name]), name
     alone = workers.gradients("batch", Processes(), steps=3)
     assert 1e-4 < error(first, alone, "weight.") < 0.5
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_as_many_processes_go_on_bit_for_bit(rank, together):
+    whole, again = (
+        read_tensors(together / f"{name}-{rank}.safetensors") for name in ("whole", "resumed")
+    )
+    assert whole.keys() == again.keys()
+    for name, value in whole.items():
+        assert torch.equal(again[name], value), name
 
 
 def test_two_processes_deal_the_buffer_of_one(together):
@@ -121,36 +133,23 @@ def test_two_processes_leave_the_contracts_files(run):
     for folder in ("checkpoint", "checkpoints/000020"):
         for file in ("model", "training", "chains-0", "chains-1"):
             assert f"{folder}/{file}.safetensors" in left
-    assert {"recipe.yaml", "environment.json", "init.safetensors", "samples/000040.png"} <= left
+    assert {"recipe.yaml", "environment.json", "init.safetensors", "samples/000024.png"} <= left
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [20, 40]
+    assert [line["step"] for line in lines] == [20, 24]
     assert json.loads((run / "environment.json").read_text())["processes"] == 2
 
 
-def taken_back(run, folder):
-    """Copy a run, as it was when it was killed after its checkpoint at step 20."""
-    shutil.copytree(run, folder)
-    shutil.rmtree(folder / "checkpoint")
-    (folder / "checkpoints/000020").rename(folder / "checkpoint")
-    return folder
-
-
-def test_as_many_processes_go_on_bit_for_bit(run, tmp_path):
-    again = taken_back(run, tmp_path / "again")
-    torchrun("-m", "jemstone", "train", "--resume", again)
-    for file in ("model", "training", "chains-0", "chains-1"):
-        ended, whole = (r / "checkpoint" / f"{file}.safetensors" for r in (again, run))
-        assert ended.read_bytes() == whole.read_bytes(), file
-
-
 def test_one_process_goes_on_where_two_stopped(run, tmp_path):
-    again = taken_back(run, tmp_path / "again")
+    again = tmp_path / "again"
+    shutil.copytree(run, again)
+    shutil.rmtree(again / "checkpoint")  # as if killed after step 20
+    (again / "checkpoints/000020").rename(again / "checkpoint")
     assert main(["train", "--resume", str(again)]) == 0
     (alone,) = chains_files(again / "checkpoint")
     both = [read_tensors(file)["images"] for file in chains_files(run / "checkpoint")]
     assert len(read_tensors(alone)["images"]) == sum(map(len, both)) == 50
     lines = [json.loads(line) for line in (again / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [20, 40]
+    assert [line["step"] for line in lines] == [20, 24]
 
 
 @pytest.mark.parametrize("rank", [0, 1])

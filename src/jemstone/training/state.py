@@ -101,6 +101,7 @@ class TrainingState:
         self.processes.wait()
         if self.processes.leads:
             self._take_name(beside, folder)
+        self.processes.wait()
 
     @staticmethod
     def _take_name(beside: Path, folder: Path) -> None:
