@@ -36,6 +36,16 @@ def test_a_batch_is_a_function_of_seed_and_step(count, batch_size, generator):
         assert torch.equal(forward.batch(step).y, batches[step])
 
 
+@sizes
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_shares_of_a_batch_are_the_batch(count, batch_size, world, generator):
+    epochs = Epochs(numbered(count), batch_size, generator)
+    whole = epochs.batch(2).y
+    for rank in range(world):
+        share = slice(rank, None, world)
+        assert torch.equal(epochs.batch(2, share).y, whole[share])
+
+
 def test_epochs_and_seeds_have_orders_of_their_own():
     orders = []
     for seed in (0, 1):

@@ -6,7 +6,7 @@ from scipy import stats
 
 from jemstone.errors import Mistake
 from jemstone.random import Generator
-from jemstone.samplers import SGLD, Persistent, ReplayBuffer, Uniform
+from jemstone.samplers import SGLD, Persistent, ReplayBuffer, Uniform, join_chains
 
 SHAPE = (1, 4, 4)
 CLASSES = 3
@@ -116,6 +116,49 @@ def test_the_state_comes_back(buffer, labels, generator):
     assert torch.equal(other.images, chains.images)
     other.put(torch.tensor([0]), torch.zeros(1, *SHAPE))
     assert not torch.equal(other.images, chains.images)
+
+
+def dealt(size, world, seed=1):
+    """Deal one buffer's slots among `world` holders."""
+    shares = [slice(rank, None, world) for rank in range(world)]
+    return [
+        ReplayBuffer(Uniform(SHAPE), size, CLASSES, 0.0, Generator(seed), share) for share in shares
+    ]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 5, 10])
+def test_holders_of_a_buffer_have_the_chains_of_one(world, labels, generator):
+    (alone,), shares = dealt(30, 1), dealt(30, world)
+    whole = join_chains([share.images for share in shares], CLASSES)
+    assert torch.equal(whole.flatten(0, 1), alone.images)
+    for share in shares:
+        x, slots = share.draw(labels, generator)
+        assert torch.equal(slots // share.slots_per_class, labels)
+        assert torch.equal(x, share.images[slots])
+
+
+@pytest.mark.parametrize("before", [1, 2, 3, 10])
+@pytest.mark.parametrize("after", [1, 2, 4, 10])
+def test_dealing_anew_loses_no_chain_and_doubles_none(before, after):
+    saved = [share.state_dict() for share in dealt(30, before)]
+    others = dealt(30, after, seed=2)
+    for other in others:
+        other.load_state_dict(*saved)
+    whole = join_chains([other.images for other in others], CLASSES)
+    assert torch.equal(whole.flatten(0, 1), dealt(30, 1)[0].images)
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_a_lost_share_is_a_mistake(kept):
+    saved = [share.state_dict() for share in dealt(30, 3)][:kept]
+    (alone,) = dealt(30, 1)
+    with pytest.raises(Mistake, match="shape"):
+        alone.load_state_dict(*saved)
+
+
+def test_more_holders_than_slots_of_a_class_are_a_mistake():
+    with pytest.raises(Mistake, match="dealt among 11 processes"):
+        dealt(30, 11)
 
 
 @pytest.mark.parametrize("shape", [(29, 1, 4, 4), (30, 1, 4, 5), (30, 3, 4, 4), (30, 16)])

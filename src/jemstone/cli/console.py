@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from jemstone.cli.voice import speaks
 from jemstone.model import JointEnergyModel
 from jemstone.training import TrainingState
 
@@ -29,7 +30,8 @@ _SHOWN_ON_BAR = _SHOWN[:3]  # a terminal of 80 columns has room for these
 
 def say(line: str) -> None:
     """Print a line for people, on stderr; results go to stdout."""
-    print(line, file=sys.stderr, flush=True)
+    if speaks():
+        print(line, file=sys.stderr, flush=True)
 
 
 def results(width: int) -> Console:
@@ -56,7 +58,7 @@ class Watcher:
         self.plain_every = plain_every
         self.signal: int | None = None
         self.bar: Progress | None = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and speaks():
             self.bar = Progress(
                 TextColumn(f"[bold]{what}"),
                 BarColumn(bar_width=12),
@@ -94,7 +96,7 @@ class Watcher:
 @contextmanager
 def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how many of ``total`` things are done: a bar on a terminal, else one line."""
-    if not sys.stderr.isatty():
+    if not (sys.stderr.isatty() and speaks()):
         say(what)
         yield lambda done: None
         return

@@ -7,17 +7,24 @@ from pathlib import Path
 
 from jemstone.cli.console import results, say
 from jemstone.cli.parser import Parser, choose_for_judging, common_options
+from jemstone.cli.voice import speaks
 from jemstone.data import load
 from jemstone.errors import Mistake
 from jemstone.experiments import SUITES, Run, evaluate
 from jemstone.files import check_new, write_json
 from jemstone.report import classification_table, generation_table
+from jemstone.training import Processes, join
 
 __all__ = ["run"]
 
 
 def run(argv: Sequence[str]) -> int:
     """Judge a run; see ``jemstone evaluate --help``."""
+    with join() as processes:
+        return _evaluate(argv, processes)
+
+
+def _evaluate(argv: Sequence[str], processes: Processes) -> int:
     parser = Parser(
         "evaluate",
         "Judge a run on held-out images.",
@@ -47,7 +54,10 @@ def run(argv: Sequence[str]) -> int:
         seed=arguments.seed,
         device=device,
         progress=say,
+        processes=processes,
     )
+    if not speaks():
+        return 0
     write_json(out, result)
     console = results(120)
     console.print(classification_table(result))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from jemstone._version import __version__
+from jemstone.cli.voice import speaks
 from jemstone.errors import Mistake, unknown
 
 __all__ = ["main"]
@@ -30,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 done; 2 the user's mistake; 3 diverged; 4 the environment failed; 128 + the signal's
-        number where the run was interrupted, saved and can be resumed.
+        number where the run was interrupted, saved and can be resumed. Of many processes, the
+        first says what went wrong in all of them, and any what went wrong around it alone.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -46,9 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         if isinstance(error, Diverged):
             return _fail(str(error), _DIVERGED)
-        if "not enough memory" in str(error) or "out of memory" in str(error):  # torch's allocators
+        if _of_the_environment(error):
             return _fail(f"the environment failed: {error}", _ENVIRONMENT)
         raise
+
+
+def _of_the_environment(error: RuntimeError) -> bool:
+    """Tell torch's allocators, and its talk with processes that died, from faults of our own."""
+    from torch.distributed import DistError
+
+    talk = isinstance(error, DistError) or "/gloo/" in str(error)
+    return talk or "not enough memory" in str(error) or "out of memory" in str(error)
 
 
 def _run(argv: list[str]) -> int:
@@ -81,5 +91,6 @@ def _overview() -> str:
 
 
 def _fail(line: str, code: int) -> int:
-    print(f"jemstone: {' '.join(line.split())}", file=sys.stderr)
+    if speaks() or code == _ENVIRONMENT:
+        print(f"jemstone: {' '.join(line.split())}", file=sys.stderr)
     return code

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from jemstone.cli.console import counted
 from jemstone.cli.parser import Parser, choose_for_judging, common_options
+from jemstone.cli.voice import speaks
 from jemstone.data import to_bytes
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, balanced_labels, draw
 from jemstone.files import check_new, write_whole
 from jemstone.recipes import SAMPLERS
-from jemstone.training import write_grid
+from jemstone.training import Processes, join, write_grid
 from jemstone.types import Generator
 
 __all__ = ["run"]
@@ -25,13 +26,18 @@ __all__ = ["run"]
 
 def run(argv: Sequence[str]) -> int:
     """Draw images; see ``jemstone sample --help``."""
+    with join() as processes:
+        return _sample(argv, processes)
+
+
+def _sample(argv: Sequence[str], processes: Processes) -> int:
     arguments = _parser().read(argv)
     out = Path(arguments.out)
     if out.suffix not in (".png", ".npz"):
         raise Mistake(f"--out ends in .png or .npz, not '{out.name}'")
     check_new(out)
-    if arguments.n < 1:
-        raise Mistake(f"--n is at least 1, not {arguments.n}")
+    if arguments.n < processes.world:
+        raise Mistake(f"--n is at least {processes.world}, not {arguments.n}")
     opened = Run.open(Path(arguments.run))
     sampler = opened.sampler(arguments.sampler)
     classes = opened.classes
@@ -44,7 +50,11 @@ def run(argv: Sequence[str]) -> int:
         y = torch.full_like(y, arguments.label)
     generator = Generator(arguments.seed).fold("samples")
     with counted(f"{arguments.n} samples by {arguments.sampler}, {device}", len(y)) as progress:
-        x = draw(model, sampler, y, generator, device=device, on_batch=progress)
+        x = draw(
+            model, sampler, y, generator, device=device, on_batch=progress, processes=processes
+        )
+    if not speaks():
+        return 0
     meta = {
         "recipe": opened.recipe.name,
         "sampler": arguments.sampler,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import sys
 import typing
 from collections.abc import Sequence
@@ -11,11 +12,12 @@ from typing import Any
 
 from jemstone.cli.console import say, watched
 from jemstone.cli.parser import Parser, common_options, option_value, positionals
+from jemstone.cli.voice import restarted, speaks
 from jemstone.data import DataSet, load
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, begin
 from jemstone.recipes import Recipe, read_recipe, recipe_for, to_yaml
-from jemstone.training import Interrupted, choose_device
+from jemstone.training import Interrupted, Processes, choose_device, join
 
 __all__ = ["run", "train_run"]
 
@@ -24,9 +26,15 @@ _EXAMPLE = "jemstone train robust-jem --data digits --out runs/a --attack.eps 0.
 
 def run(argv: Sequence[str]) -> int:
     """Train; see ``jemstone train --help``."""
-    if any(token.partition("=")[0] == "--resume" for token in argv):
-        return _resume(argv)
-    data, base = _chosen(argv)
+    with join() as processes:
+        if any(token.partition("=")[0] == "--resume" for token in argv):
+            return _resume(argv, processes)
+        return _begin(argv, processes)
+
+
+def _begin(argv: Sequence[str], processes: Processes) -> int:
+    # In turn, since data may be downloaded.
+    data, base = processes.in_turn(lambda: _chosen(argv))
     parser = _parser(base)
     # jsonargparse keeps --print_config for itself, and would print its own defaults.
     arguments = parser.read([token for token in argv if token != "--print_config"])
@@ -41,36 +49,47 @@ def run(argv: Sequence[str]) -> int:
         return 0
     if arguments.out is None:
         raise Mistake("train needs a folder for the run: add --out runs/NAME")
+    out = Path(arguments.out)
     device = choose_device(arguments.device, arguments.precision)
-    begun = begin(
-        Path(arguments.out),
-        recipe,
-        data,
-        seed=arguments.seed,
-        source=arguments.data,
-        root=arguments.data_root,
-        device=device,
-        checkpoint_every=arguments.checkpoint_every,
-    )
-    return train_run(begun, data)
+
+    def open_or_begin() -> Run:
+        if not processes.leads:
+            return Run.open(out)
+        return begin(
+            out,
+            recipe,
+            data,
+            seed=arguments.seed,
+            source=arguments.data,
+            root=arguments.data_root,
+            device=device,
+            checkpoint_every=arguments.checkpoint_every,
+            processes=processes.world,
+            again=restarted(),
+        )
+
+    return train_run(processes.in_turn(open_or_begin), data, processes)
 
 
-def train_run(run: Run, data: DataSet) -> int:
+def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> int:
     """Train a run to its end, shown on the terminal; return the exit code."""
-    recipe, state = run.recipe, run.state(data)
+    processes = processes or Processes()
+    recipe, state = run.recipe, run.state(data, processes)
+    where = f"{run.device}, {processes.world} processes" if processes.world > 1 else run.device
     resumed = f", resumed from step {state.step}" if state.step else ""
-    say(f"{recipe.name} ({recipe.budget}) on {data.name}, {run.device}, {run.steps} steps{resumed}")
+    say(f"{recipe.name} ({recipe.budget}) on {data.name}, {where}, {run.steps} steps{resumed}")
     with watched(recipe.name, run.steps, plain_every=max(20, run.steps // 20)) as watcher:
         try:
             run.train(data, watcher, state=state)
         except Interrupted as interrupted:
             say(f"{interrupted}: go on with `jemstone train --resume {run.path}`")
-            return 128 + (watcher.signal or 0)
-    print(run.path)
+            return 128 + (watcher.signal or signal.SIGTERM)  # another process's is not known here
+    if speaks():
+        print(run.path)
     return 0
 
 
-def _resume(argv: Sequence[str]) -> int:
+def _resume(argv: Sequence[str], processes: Processes) -> int:
     parser = Parser(
         "train --resume", "Go on where a run stopped.", "jemstone train --resume runs/a"
     )
@@ -80,9 +99,11 @@ def _resume(argv: Sequence[str]) -> int:
     resumed = Run.open(Path(arguments.resume))
     if resumed.steps_done >= resumed.steps:
         say(f"the run is finished: {resumed.steps} steps")
-        print(resumed.path)
+        if speaks():
+            print(resumed.path)
         return 0
-    return train_run(resumed, resumed.data(arguments.data_root))
+    data = processes.in_turn(lambda: resumed.data(arguments.data_root))
+    return train_run(resumed, data, processes)
 
 
 def _tunable() -> list[dataclasses.Field[Any]]:

@@ -36,16 +36,18 @@ class Epochs:
         """Return the number of whole batches in the set."""
         return len(self.images) // self.batch_size
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int, share: slice = slice(None)) -> Batch:
         """Return the batch of a step.
 
         Args:
             step: counted from 0, on through the epochs.
+            share: which of its images; all by default.
         """
         epoch, number = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._shuffle(epoch)
-        return self.images.take(self._order[number * self.batch_size :][: self.batch_size])
+        order = self._order[number * self.batch_size :][: self.batch_size]
+        return self.images.take(order[share])
 
     def some(self, count: int) -> Iterator[Batch]:
         """Yield up to ``count`` batches of one epoch: a fair sample of the set."""

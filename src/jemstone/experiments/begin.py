@@ -30,6 +30,8 @@ def begin(
     root: str | Path | None = None,
     device: Device | None = None,
     checkpoint_every: int | None = None,
+    processes: int = 1,
+    again: bool = False,
 ) -> Run:
     """Begin a run in a new folder.
 
@@ -42,15 +44,22 @@ def begin(
         root: where the data lies.
         device: where to run.
         checkpoint_every: steps between checkpoints; by default a tenth of the run.
+        processes: that will train it together.
+        again: take up the run that the folder holds, if it is this very one.
 
     Raises:
         Mistake: where the folder holds something, or the recipe cannot be built.
     """
     empty = path.is_dir() and not any(path.iterdir())
+    if again and path.exists() and not empty:
+        begun, wanted = Run.open(path), resolved(checked(recipe), data, processes)
+        on = begun.environment["data_fingerprint"]
+        if (begun.recipe, begun.seed, on) == (wanted, seed, fingerprint(data)):
+            return begun
     if path.exists() and not empty:
         raise Mistake(f"{path} exists: choose another --out, or go on with --resume {path}")
     check_new(path / "recipe.yaml")
-    recipe = _resolved(checked(recipe), data)
+    recipe = resolved(checked(recipe), data, processes)
     if checkpoint_every is not None and checkpoint_every < 1:
         raise Mistake(f"checkpoint_every is 1 or more, not {checkpoint_every}")
     build_model(recipe, data, seed)  # what cannot be built is refused before a file is written
@@ -66,6 +75,7 @@ def begin(
         "device": device.name,
         "bf16": device.bf16,
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "jemstone": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -84,8 +94,13 @@ def begin(
     return Run(path, recipe, environment)
 
 
-def _resolved(recipe: Recipe, data: DataSet) -> Recipe:
+def resolved(recipe: Recipe, data: DataSet, processes: int = 1) -> Recipe:
     """Return the recipe with its number of steps for this data, if it can be run on it.
+
+    Args:
+        recipe: to train.
+        data: on what.
+        processes: that will train it together.
 
     Raises:
         Mistake: where a number does not fit the data.
@@ -93,10 +108,13 @@ def _resolved(recipe: Recipe, data: DataSet) -> Recipe:
     optimisation, size = recipe.optimisation, min(data.shape[1:])
     batch = min(optimisation.batch_size, len(data.train))
     steps = optimisation.steps_in_all(len(data.train) // batch)
+    if batch < processes:
+        raise Mistake(f"optimisation.batch_size is at least the number of processes, {processes}")
     if steps < 1:
         raise Mistake("optimisation.epochs gives no step: ask for more, or for --steps")
     if recipe.augmentation.padding >= size:
         raise Mistake(f"augmentation.padding is below the image size, {size}")
-    if recipe.weights.likelihood and recipe.chains.size < len(data.classes):
-        raise Mistake(f"chains.size is at least the number of classes, {len(data.classes)}")
+    least, each = len(data.classes) * processes, " for each process" * (processes > 1)
+    if recipe.weights.likelihood and recipe.chains.size < least:
+        raise Mistake(f"chains.size is at least the number of classes{each}, {least}")
     return changed(recipe, {"optimisation.steps": steps})

@@ -25,7 +25,7 @@ from jemstone.metrics import (
     robust_accuracy,
 )
 from jemstone.model import JointEnergyModel
-from jemstone.training import Device
+from jemstone.training import Device, Processes
 from jemstone.types import EnergyModel, Generator, SampleFrom
 
 __all__ = ["SUITES", "balanced_labels", "draw", "evaluate"]
@@ -51,8 +51,11 @@ def draw(
     batch_size: int = 250,
     device: Device | None = None,
     on_batch: Callable[[int], object] = lambda drawn: None,
+    processes: Processes | None = None,
 ) -> Tensor:
     """Draw one image for each label, batch by batch; image i depends on (seed, i) alone.
+
+    Many processes draw their shares, and each returns all images.
 
     Args:
         model: the energy.
@@ -62,18 +65,19 @@ def draw(
         batch_size: images at a time.
         device: where to draw, and in which precision; the processor, in float32, by default.
         on_batch: hears how many images there are.
+        processes: that draw together, no more than images; by default this one alone.
 
     Returns:
         Images (N, C, H, W) in [0, 1], on the processor.
     """
-    device = device or Device()
+    device, processes = device or Device(), processes or Processes()
     parts = []
-    for places in torch.arange(len(y)).split(batch_size):
+    for places in torch.arange(len(y))[processes.share].split(batch_size):
         with device.autocast():
             x = sampler(model, y[places].to(device.name), generator.at(places))
         parts.append(x.clamp(0.0, 1.0).cpu())
         on_batch(int(places[-1]) + 1)
-    return torch.cat(parts)
+    return processes.join_shares(torch.cat(parts), len(y))
 
 
 def evaluate(
@@ -86,6 +90,7 @@ def evaluate(
     device: Device | None = None,
     cache: Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
+    processes: Processes | None = None,
 ) -> dict[str, Any]:
     """Judge a run's newest checkpoint on held-out images.
 
@@ -98,6 +103,7 @@ def evaluate(
         device: where to judge; by default where the run was trained, in float32.
         cache: where judges are kept.
         progress: hears what is done next.
+        processes: that draw the samples together; the rest each does for itself.
 
     Returns:
         The contract's mapping, ready for JSON.
@@ -114,7 +120,7 @@ def evaluate(
             f"{data.name} has {len(data.classes)} classes of {data.shape} images, the run "
             f"{run.classes} of {run.gaussian.shape}: judge it on data of its own shape"
         )
-    generator = Generator(seed)
+    generator, processes = Generator(seed), processes or Processes()
     device = device or Device(run.device.name)
     model = run.model().to(device.name)
     progress(f"accuracy and calibration, {device}")
@@ -144,11 +150,17 @@ def evaluate(
     )
     result["ood"] = []
     progress("the judge")
-    judge = judge_for(data, cache)
+    judge = processes.in_turn(lambda: judge_for(data, cache))
     result["judge"] = {"name": judge.name, "accuracy": judge.accuracy}
     learnt = data if fingerprint(data) == run.environment["data_fingerprint"] else run.data()
     judged = _Judged(judge, look(data.test, judge), look(learnt.train, judge))
-    result["generation"] = _generation(run, model, judged, count, generator, device, progress)
+
+    def sample(name: str, y: Tensor) -> Tensor:
+        # One stream for all: each sampler starts from the same draws of the init.
+        stream = generator.fold("samples")
+        return draw(model, run.sampler(name), y, stream, device=device, processes=processes)
+
+    result["generation"] = _generation(run, model, judged, count, sample, progress)
     return result
 
 
@@ -177,8 +189,7 @@ def _generation(
     model: JointEnergyModel,
     judged: _Judged,
     count: int,
-    generator: Generator,
-    device: Device,
+    sample: Callable[[str, Tensor], Tensor],
     progress: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Judge each sampler from scratch, beside its own init, and the buffer's chains."""
@@ -187,8 +198,7 @@ def _generation(
     for name in ("init", *_SAMPLERS):
         progress(f"{count} samples by {name}")
         began = time.perf_counter()
-        # One stream for all: each sampler starts from the same draws of the init.
-        x = draw(model, run.sampler(name), y, generator.fold("samples"), device=device)
+        x = sample(name, y)
         seconds = (time.perf_counter() - began) / count
         row = judged.row(name, Images(to_bytes(x), y), "scratch")
         rows.append({**row, "seconds_per_image": seconds})

@@ -25,12 +25,14 @@ from jemstone.recipes import (
     checked,
     read_recipe,
 )
-from jemstone.samplers import ClassGaussian, ReplayBuffer, Sampler
+from jemstone.samplers import ClassGaussian, ReplayBuffer, Sampler, join_chains
 from jemstone.training import (
     Device,
     Listener,
+    Processes,
     RunFolder,
     TrainingState,
+    chains_files,
     choose_device,
     train,
 )
@@ -156,18 +158,19 @@ class Run:
         Raises:
             Mistake: where the file is broken.
         """
-        file = newest_checkpoint(self.path) / "chains-0.safetensors"
-        if not file.is_file():
+        files = chains_files(newest_checkpoint(self.path))
+        if not files[0].is_file():
             return None
-        images = read_tensors(file)["images"]
-        by_turns: Tensor = images.unflatten(0, (self.classes, -1)).transpose(0, 1)
-        return by_turns.flatten(0, 1)
+        images = join_chains([read_tensors(file)["images"] for file in files], self.classes)
+        return images.transpose(0, 1).flatten(0, 1)
 
-    def state(self, data: DataSet) -> TrainingState:
+    def state(self, data: DataSet, processes: Processes | None = None) -> TrainingState:
         """Build what training moves, as it was at the newest checkpoint or at the start.
 
         Args:
             data: the run's.
+            processes: that train together; by default this one alone. Chains that others kept
+                are dealt anew.
 
         Raises:
             Mistake: where the checkpoint is broken.
@@ -175,8 +178,10 @@ class Run:
         model = build_model(self.recipe, data, self.seed).to(self.device.name)
         chains = Generator(self.seed).fold("chains")
         gaussian = self.gaussian.to(self.device.name)
-        buffer = build_buffer(self.recipe, gaussian, self.classes, chains)
-        state = TrainingState(model, self.recipe.optimisation.build(model), buffer)
+        processes = processes or Processes()
+        buffer = build_buffer(self.recipe, gaussian, self.classes, chains, processes.share)
+        optimiser = self.recipe.optimisation.build(model)
+        state = TrainingState(model, optimiser, buffer, processes=processes)
         if self.steps_done:
             state.load(newest_checkpoint(self.path))
         return state
@@ -198,7 +203,8 @@ class Run:
         """
         state = state or self.state(data)
         folder = RunFolder(self.path, self._picture(state.buffer))
-        folder.cut_back(state.step)
+        if state.processes.leads:
+            folder.cut_back(state.step)
         return train(
             state,
             build_objective(self.recipe, state.buffer, self.classes),

@@ -106,14 +106,18 @@ def _choose_init(name: str, gaussian: ClassGaussian) -> Init:
 
 
 def build_buffer(
-    recipe: Recipe, gaussian: ClassGaussian, classes: int, generator: Generator
+    recipe: Recipe,
+    gaussian: ClassGaussian,
+    classes: int,
+    generator: Generator,
+    share: slice = slice(None),
 ) -> ReplayBuffer | None:
-    """Build the chains that training walks on in; None where nothing is contrasted."""
+    """Build the chains that training walks on in, or a share; None where nothing is contrasted."""
     if recipe.weights.likelihood == 0:
         return None
     chains = recipe.chains
     init = _choose_init(chains.init, gaussian)
-    return ReplayBuffer(init, chains.size, classes, chains.reinit, generator)
+    return ReplayBuffer(init, chains.size, classes, chains.reinit, generator, share)
 
 
 def build_objective(recipe: Recipe, buffer: ReplayBuffer | None, classes: int) -> Objective:

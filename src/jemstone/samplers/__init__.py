@@ -5,7 +5,7 @@ from jemstone.samplers.compose import Compose, Sampler
 from jemstone.samplers.init import ClassGaussian, Uniform
 from jemstone.samplers.langevin import PYLD, SGLD
 from jemstone.samplers.pgd import FGSM, PGD
-from jemstone.samplers.replay import Persistent, ReplayBuffer
+from jemstone.samplers.replay import Persistent, ReplayBuffer, join_chains
 from jemstone.samplers.transform import Clamp, ReduceContrast, Transform
 from jemstone.samplers.walk import Walk
 
@@ -26,6 +26,7 @@ __all__ = [
     "Walk",
     "away_from_label",
     "energy",
+    "join_chains",
     "marginal",
     "towards_label",
 ]

@@ -8,13 +8,43 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
 from jemstone.types import EnergyModel, Generator, Init, Stage
 
-__all__ = ["Persistent", "ReplayBuffer"]
+__all__ = ["Persistent", "ReplayBuffer", "join_chains"]
+
+
+def join_chains(shares: Sequence[Tensor], classes: int) -> Tensor:
+    """Put together the chains that were dealt among processes, (K, slots of a class, C, H, W).
+
+    >>> shares = [torch.tensor([[0.0], [2.0], [10.0], [12.0]]), torch.tensor([[1.0], [11.0]])]
+    >>> join_chains(shares, 2).flatten(1).tolist()
+    [[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]]
+
+    Args:
+        shares: each process's images, class by class: of W shares, number r has slots
+            r, r + W, r + 2W, ... of each class.
+        classes: K.
+
+    Raises:
+        Mistake: where the shares do not fit together.
+    """
+    if any(len(share) % classes for share in shares):
+        raise Mistake(f"the saved replay buffer is not of a shape for {classes} classes")
+    by_class = [share.unflatten(0, (classes, -1)) for share in shares]
+    slots = sum(share.shape[1] for share in by_class)
+    whole: Tensor = by_class[0].new_empty(classes, slots, *shares[0].shape[1:])
+    for rank, share in enumerate(by_class):
+        part = whole[:, rank :: len(shares)]
+        if part.shape != share.shape:
+            raise Mistake("the saved replay buffer's parts are not of one shape")
+        part.copy_(share)
+    return whole
 
 
 class ReplayBuffer:
@@ -26,21 +56,35 @@ class ReplayBuffer:
         classes: K.
         reinit: chance that a drawn chain is begun anew.
         generator: the randomness of the first filling.
+        share: which slots of each class are kept here; all by default. Processes that train
+            together hold one buffer among them.
 
     Raises:
-        Mistake: for fewer slots than classes.
+        Mistake: for fewer slots than classes, or an empty share.
     """
 
     def __init__(
-        self, init: Init, size: int, classes: int, reinit: float, generator: Generator
+        self,
+        init: Init,
+        size: int,
+        classes: int,
+        reinit: float,
+        generator: Generator,
+        share: slice = slice(None),
     ) -> None:
-        if size < classes:
-            raise Mistake(f"a replay buffer of {size} slots has none for some of {classes} classes")
+        slots = torch.arange(size // classes * classes).reshape(classes, size // classes)[:, share]
+        if not slots.numel():
+            among = f", dealt among {share.step} processes," if share.step else ""
+            raise Mistake(
+                f"a replay buffer of {size} slots{among} has none for some of {classes} classes"
+            )
         self.init = init
         self.reinit = reinit
-        self.slots_per_class = size // classes
+        self.classes = classes
+        self.share = share
+        self.slots_per_class = slots.shape[1]
         labels = torch.arange(classes).repeat_interleave(self.slots_per_class)
-        self.images = init(labels, generator)
+        self.images = init(labels, generator.at(slots.flatten()))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -82,18 +126,23 @@ class ReplayBuffer:
         """Return what a checkpoint keeps."""
         return {"images": self.images}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Restore what :meth:`state_dict` returned.
+    def load_state_dict(self, *states: dict[str, Tensor]) -> None:
+        """Restore this share of what :meth:`state_dict` returned, in as many processes as it was.
+
+        Args:
+            states: of each process in turn.
 
         Raises:
             Mistake: where the images have another shape.
         """
-        if state["images"].shape != self.images.shape:
+        saved = join_chains([state["images"] for state in states], self.classes)
+        mine = saved[:, self.share].flatten(0, 1)
+        if mine.shape != self.images.shape:
             raise Mistake(
-                f"the saved replay buffer has shape {tuple(state['images'].shape)}, "
+                f"the saved replay buffer has shape {tuple(mine.shape)}, "
                 f"this one {tuple(self.images.shape)}"
             )
-        self.images.copy_(state["images"])
+        self.images.copy_(mine)
 
 
 class Persistent:

@@ -4,8 +4,9 @@ from jemstone.training.device import Device, choose_device
 from jemstone.training.guard import Diverged, Guard
 from jemstone.training.loop import Interrupted, Listener, released, train
 from jemstone.training.optimisation import Optimisation
+from jemstone.training.processes import Processes, join
 from jemstone.training.run_folder import RunFolder, write_grid
-from jemstone.training.state import TrainingState
+from jemstone.training.state import TrainingState, chains_files
 
 __all__ = [
     "Device",
@@ -14,9 +15,12 @@ __all__ = [
     "Interrupted",
     "Listener",
     "Optimisation",
+    "Processes",
     "RunFolder",
     "TrainingState",
+    "chains_files",
     "choose_device",
+    "join",
     "released",
     "train",
     "write_grid",

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from jemstone.data import Augmentation, Epochs, Images
+from jemstone.errors import Mistake
 from jemstone.functional.energies import grad_x, marginal, marginal_energy
 from jemstone.model import JointEnergyModel
 from jemstone.nn.modes import evaluating, recalibrate
@@ -41,11 +43,11 @@ class Listener(Protocol):
     """Who hears of the run's progress: the run folder, a progress bar, a test."""
 
     def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
-        """Hear the numbers of a step."""
+        """Hear the numbers of a step; of many processes, only the first one's listeners do."""
         ...
 
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
-        """Keep the state, and the weights to use."""
+        """Keep the state, and the weights to use; every process keeps what is its own."""
         ...
 
     def wants_stop(self) -> bool:
@@ -69,6 +71,8 @@ def train(
 ) -> TrainingState:
     """Descend an objective, from the state's step to the last.
 
+    Where many processes train, each calls this with its own state, and all else the same.
+
     Args:
         state: what is trained, here in place.
         objective: the loss of a batch.
@@ -88,18 +92,28 @@ def train(
     Raises:
         Diverged: where the loss is not finite, or explodes.
         Interrupted: where a listener wanted to stop; the state is kept.
+        Mistake: where there are more processes than images in a batch.
     """
     augmentation = augmentation or Augmentation()
     device = device or Device()
     guard = guard or Guard(optimisation.loss_limit)
+    processes = state.processes
     epochs = Epochs(images, optimisation.batch_size, generator)
     steps = optimisation.steps_in_all(epochs.steps_per_epoch)
+    if epochs.batch_size < processes.world:
+        raise Mistake(
+            f"batches of {epochs.batch_size} images are too few for {processes.world} processes"
+        )
+    places = torch.arange(epochs.batch_size)[processes.share]  # in the joint batch
+    places_there = places.to(device.name)
+    weight = len(places) / epochs.batch_size
+    loss_of = processes.loss(state.model, objective)
     parameters = list(state.model.parameters())
     began, logged = time.perf_counter(), state.step
     for step in range(state.step, steps):
         now = generator.fold(step)
-        batch = epochs.batch(step)
-        batch = Batch(augmentation(batch.x, now.fold("augment")), batch.y)
+        batch = epochs.batch(step, processes.share)
+        batch = Batch(augmentation(batch.x, now.fold("augment").at(places)), batch.y)
         batch = Batch(
             batch.x.to(device.name, memory_format=torch.channels_last), batch.y.to(device.name)
         )
@@ -107,27 +121,30 @@ def train(
             group["lr"] = optimisation.learning_rate_at(step, steps)
         state.model.train()
         with device.autocast():
-            loss = objective(state.model, batch, now.fold("objective"))
+            loss = loss_of(batch, now.fold("objective").at(places_there))
         state.optimiser.zero_grad(set_to_none=True)
-        loss.value.backward()
+        # Gradients are averaged over processes, whose shares may differ by an image.
+        (loss.value * (weight * processes.world)).backward()
         norm = torch.nn.utils.clip_grad_norm_(
             parameters, optimisation.clip_norm or float("inf"), foreach=True
         )
-        numbers = guard.check(step, {"loss": loss.value.detach(), **loss.terms, "grad_norm": norm})
+        terms = {"loss": loss.value.detach(), **loss.terms, "grad_norm": norm}
+        numbers = guard.check(step, processes.mean(terms, weight))
         state.optimiser.step()
         state.step = step + 1
         state.update_average(optimisation.ema)
         last = state.step == steps
-        stop = not last and any(listener.wants_stop() for listener in listeners)
+        stop = not last and processes.any(any(listener.wants_stop() for listener in listeners))
         if state.step % log_every == 0 or last:
             seconds = (time.perf_counter() - began) / (state.step - logged)
-            numbers = _probe(state.model, batch) | numbers
+            probed = processes.mean(_probe(state.model, batch), weight)
+            numbers = {name: float(value) for name, value in probed.items()} | numbers
             numbers |= {
                 "learning_rate": state.optimiser.param_groups[0]["lr"],
                 "seconds_per_step": seconds,
             }
             state.metrics = numbers
-            for listener in listeners:
+            for listener in listeners if processes.leads else ():
                 listener.on_metrics(state.step, numbers)
             began, logged = time.perf_counter(), state.step
         if state.step % checkpoint_every == 0 or last or stop:
@@ -140,16 +157,16 @@ def train(
     return state
 
 
-def _probe(model: JointEnergyModel, batch: Batch) -> dict[str, float]:
+def _probe(model: JointEnergyModel, batch: Batch) -> dict[str, Tensor]:
     r"""Look at the clean batch in eval mode: accuracy, :math:`E(x)`, :math:`\|\nabla_x E(x)\|`."""
     with evaluating(model):
         with torch.no_grad():
             logits = model.logits(batch.x)
         g = grad_x(marginal, model, batch.x)
     return {
-        "accuracy": float((logits.argmax(dim=-1) == batch.y).float().mean()),
-        "energy_data": float(marginal_energy(logits).mean()),
-        "input_grad_norm": float(g.flatten(1).norm(dim=1).mean()),
+        "accuracy": (logits.argmax(dim=-1) == batch.y).float().mean(),
+        "energy_data": marginal_energy(logits).mean(),
+        "input_grad_norm": g.flatten(1).norm(dim=1).mean(),
     }
 
 

@@ -69,6 +69,8 @@ class RunFolder:
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
         """Write ``checkpoint/``, keep the last few before it, draw a picture."""
         state.save(self.checkpoint, model)
+        if not state.processes.leads:
+            return
         for folder in older_checkpoints(self.path)[:-_KEPT]:
             shutil.rmtree(folder)
         if self.picture is not None:

@@ -18,8 +18,15 @@ from jemstone.errors import Mistake
 from jemstone.files import read_json, read_tensors, sync, write_json, write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.samplers import ReplayBuffer
+from jemstone.training.processes import Processes
 
-__all__ = ["TrainingState"]
+__all__ = ["TrainingState", "chains_files"]
+
+
+def chains_files(checkpoint: Path) -> list[Path]:
+    """Return the files with the chains of each process that wrote the checkpoint, one at least."""
+    count = len(list(checkpoint.glob("chains-*.safetensors")))
+    return [checkpoint / f"chains-{rank}.safetensors" for rank in range(max(1, count))]
 
 
 @dataclass
@@ -29,10 +36,12 @@ class TrainingState:
     Args:
         model: the weights that the optimiser moves.
         optimiser: and its momenta.
-        buffer: the persistent chains, where the objective has any.
+        buffer: the persistent chains, where the objective has any; of many processes' chains,
+            this one's.
         average: the moving average of the weights, where it is on.
         step: optimiser steps done.
         metrics: the newest numbers that were logged.
+        processes: that train together; all but the chains is the same in each.
     """
 
     model: JointEnergyModel
@@ -41,6 +50,7 @@ class TrainingState:
     average: JointEnergyModel | None = None
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    processes: Processes = field(default_factory=Processes)
 
     @property
     def weights_to_use(self) -> JointEnergyModel:
@@ -72,17 +82,29 @@ class TrainingState:
     def save(self, folder: Path, model: JointEnergyModel) -> None:
         """Write a checkpoint into a new folder that takes its name when it is complete.
 
+        Every process calls this, and adds its chains to what the first one writes.
+
         Args:
             folder: ``checkpoint/`` of a run. What lies there moves to ``checkpoints/NNNNNN``.
             model: the weights to use, as ``model.safetensors``.
         """
         beside = folder.with_name(f".{folder.name}.new")
-        shutil.rmtree(beside, ignore_errors=True)
-        model.save_pretrained(beside)
-        write_tensors(beside / "training.safetensors", self._tensors())
+        if self.processes.leads:
+            shutil.rmtree(beside, ignore_errors=True)
+            model.save_pretrained(beside)
+            write_tensors(beside / "training.safetensors", self._tensors())
+            write_json(beside / "training.json", {"step": self.step, "metrics": self.metrics})
+        self.processes.wait()
         if self.buffer is not None:
-            write_tensors(beside / "chains-0.safetensors", self.buffer.state_dict())
-        write_json(beside / "training.json", {"step": self.step, "metrics": self.metrics})
+            chains = beside / f"chains-{self.processes.rank}.safetensors"
+            write_tensors(chains, self.buffer.state_dict())
+        self.processes.wait()
+        if self.processes.leads:
+            self._take_name(beside, folder)
+        self.processes.wait()
+
+    @staticmethod
+    def _take_name(beside: Path, folder: Path) -> None:
         sync(beside)
         if folder.exists():
             former = read_json(folder / "training.json")["step"]
@@ -94,7 +116,7 @@ class TrainingState:
         sync(folder.parent)
 
     def load(self, folder: Path) -> None:
-        """Restore what :meth:`save` wrote.
+        """Restore what :meth:`save` wrote, in however many processes.
 
         Raises:
             Mistake: where a file is missing, broken, or of another run's shape.
@@ -110,7 +132,7 @@ class TrainingState:
                 self.average.load_state_dict(average)
             self._load_momenta(_below("optimiser.", tensors))
             if self.buffer is not None:
-                self.buffer.load_state_dict(read_tensors(folder / "chains-0.safetensors"))
+                self.buffer.load_state_dict(*map(read_tensors, chains_files(folder)))
         except (KeyError, TypeError, RuntimeError, IndexError, ValueError) as error:
             if isinstance(error, Mistake):
                 raise

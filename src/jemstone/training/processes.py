@@ -1,0 +1,169 @@
+"""The processes that train one model together: one alone, or those that ``torchrun`` started.
+
+What is numbered is dealt by turns: of W processes, process r has images r, r + W, r + 2W, ... of
+every batch, and those slots of each class's chains. An image's randomness goes by its number in
+the joint batch, so W processes train on the very images and noise that one process would.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from jemstone.errors import Mistake
+from jemstone.types import Batch, EnergyModel, Generator, Loss, Objective
+
+__all__ = ["Processes", "join"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train together. Alone, it agrees with itself at no cost.
+
+    Args:
+        rank: r, this one's number, from 0.
+        world: W, how many there are.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Tell whether this is the one that writes what there is one of."""
+        return self.rank == 0
+
+    @property
+    def share(self) -> slice:
+        """What is this process's of all that is numbered.
+
+        >>> "abcdefg"[Processes(1, 3).share]
+        'be'
+        """
+        return slice(self.rank, None, self.world)
+
+    def loss(self, model: nn.Module, objective: Objective) -> Callable[[Batch, Generator], Loss]:
+        """Return the loss of a batch, whose gradients are averaged over all processes.
+
+        Walks go through the bare model and leave no gradient behind; only one pass is wrapped.
+
+        Args:
+            model: the network, the same in every process from here on.
+            objective: of this process's share of the batch.
+        """
+        if self.world == 1:
+            return functools.partial(objective, model)  # type: ignore[arg-type]
+        return DistributedDataParallel(_Loss(model, objective))
+
+    def mean(self, terms: Mapping[str, Tensor], weight: float) -> dict[str, Tensor]:
+        """Average numbers over all processes.
+
+        Args:
+            terms: scalars; every process has the same names, in the same order.
+            weight: of this process's; all weights together are 1.
+        """
+        if self.world == 1:
+            return dict(terms)
+        values = weight * torch.stack([term.detach().float() for term in terms.values()])
+        dist.all_reduce(values)
+        return dict(zip(terms, values, strict=True))
+
+    def any(self, flag: bool) -> bool:
+        """Tell, in all processes alike, whether one says yes."""
+        if self.world == 1:
+            return flag
+        votes = torch.tensor(int(flag))
+        dist.all_reduce(votes, dist.ReduceOp.MAX)
+        return bool(votes)
+
+    def wait(self) -> None:
+        """Return once every process is here."""
+        self.any(False)
+
+    def join_shares(self, mine: Tensor, count: int) -> Tensor:
+        """Put together what was dealt, (count, ...), in every process.
+
+        Args:
+            mine: what this process made of its share, on the processor.
+            count: of the whole.
+        """
+        if self.world == 1:
+            return mine
+        whole = mine.new_zeros(count, *mine.shape[1:])
+        whole[self.share] = mine
+        dist.all_reduce(whole)  # of each row, all terms but one are zero
+        return whole
+
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """Let the first process do it before the others, who find on disk what it left.
+
+        Raises:
+            Mistake: in every process, where the first could not do it.
+        """
+        if self.leads:
+            try:
+                done = work()
+            except BaseException:
+                self.any(True)
+                raise
+            self.any(False)
+            return done
+        if self.any(False):
+            raise Mistake("the first process says what is wrong")
+        return work()
+
+
+class _Loss(nn.Module):
+    """An objective as a module, which can be wrapped."""
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+
+    def forward(self, batch: Batch, generator: Generator) -> Loss:
+        model: EnergyModel = self.model  # type: ignore[assignment]
+        return self.objective(model, batch, generator)
+
+
+@contextmanager
+def join() -> Iterator[Processes]:
+    """Meet the other processes of ``torchrun``, each with a GPU of its own where there are any.
+
+    Raises:
+        Mistake: where a machine has fewer GPUs than processes.
+    """
+    # Job schedulers set WORLD_SIZE too, for single processes; the run's id is torchrun's alone.
+    world = int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    if world == 1:
+        yield Processes()
+        return
+    if torch.cuda.is_available():
+        here, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+        if here > gpus:
+            raise Mistake(f"this machine has {gpus} GPUs: use --nproc-per-node {gpus}, not {here}")
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield Processes(dist.get_rank(), world)
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # a traceback keeps the wrapped model alive
+        raise
+    finally:
+        # Work that outlives the wrapper needs the interpreter when it dies, and gloo's thread may
+        # come to that after the interpreter has gone: so all of it goes first, then the group.
+        gc.collect()
+        dist.destroy_process_group()

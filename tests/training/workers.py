@@ -1,0 +1,143 @@
+"""What each process of the tests' `torchrun` does: `python workers.py FOLDER`."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from jemstone.data import Augmentation, Images
+from jemstone.files import write_tensors
+from jemstone.functional.balls import Linf
+from jemstone.model import JointEnergyModel
+from jemstone.nn import ConvNet, WideResNet
+from jemstone.objectives import AdversarialCrossEntropy, CrossEntropy, MaximumLikelihood, Sum
+from jemstone.random import Generator
+from jemstone.samplers import PGD, PYLD, Persistent, ReplayBuffer, Uniform
+from jemstone.training import Optimisation, Processes, TrainingState, join, train
+
+SHAPE = (1, 8, 8)
+CLASSES = 3
+CASES = ("none", "group", "frozen", "odd", "batch")
+
+
+class Frozen(JointEnergyModel):
+    """Batch norm that keeps to its running statistics while it trains."""
+
+    def train(self, mode=True):
+        return super().train(False)
+
+
+def build(case, processes, steps=1, seed=0, ema=0.0):
+    """Return a state, and a call that trains it by every objective, with all noise."""
+    torch.manual_seed(seed + processes.rank)  # what differs is made the first process's
+    kind = Frozen if case == "frozen" else JointEnergyModel
+    norm = {"frozen": "batch", "odd": "none"}.get(case, case)
+    model = kind(WideResNet(1, CLASSES, depth=10, width=1, norm=norm), 0.5, 0.5)
+    buffer = ReplayBuffer(Uniform(SHAPE), 30, CLASSES, 0.3, Generator(7 + seed), processes.share)
+    walk = PYLD(2, 2, 0.05, 0.01, clip=2.0)
+    objective = Sum(
+        (1.0, CrossEntropy(0.02)),
+        (0.5, AdversarialCrossEntropy(PGD(Linf(0.1), 1, 0.1, random_start=True))),
+        (1.0, MaximumLikelihood(Persistent(buffer, walk), CLASSES, noise=0.02)),
+    )
+    batch_size = 9 if case == "odd" else 8
+    optimisation = Optimisation(learning_rate=0.1, batch_size=batch_size, steps=steps, ema=ema)
+    labels = torch.arange(40) % CLASSES
+    pixels = Generator(9).integers(40 * 64, 256).reshape(40, *SHAPE).to(torch.uint8)
+    state = TrainingState(model, optimisation.build(model), buffer, processes=processes)
+
+    def go(listener):
+        train(
+            state,
+            objective,
+            Images(pixels, labels),
+            optimisation,
+            [listener],
+            Generator(5),
+            augmentation=Augmentation(padding=1, flip=True),
+            log_every=1,
+            checkpoint_every=2,
+        )
+
+    return state, go
+
+
+def gradients(case, processes, steps=1):
+    """Take steps; return the last one's gradients, weights and metrics."""
+    state, go = build(case, processes, steps)
+    # The same chain in each slot of a class, so that it does not matter which one is drawn.
+    chains = Uniform(SHAPE)(torch.arange(CLASSES), Generator(8))
+    state.buffer.images = chains.repeat_interleave(state.buffer.slots_per_class, dim=0)
+    heard = Listener()
+    go(heard)
+    grads = {f"grad.{k}": v.grad for k, v in state.model.named_parameters()}
+    weights = {f"weight.{k}": v for k, v in state.model.named_parameters()}
+    return grads | weights | heard.metrics
+
+
+def resumed(processes, folder):
+    """Train four steps, and again from the second; return what each remembers at the end."""
+    whole, go = build("batch", processes, steps=4, ema=0.9)
+    go(Listener(folder))
+    again, go = build("batch", processes, steps=4, ema=0.9, seed=1)
+    again.load(folder / "checkpoints/000002")
+    go(Listener())
+    remembered = []
+    for state in (whole, again):
+        weights = {f"weight.{k}": v for k, v in state.model.named_parameters()}
+        average = {f"average.{k}": v for k, v in state.average.named_parameters()}
+        remembered.append(weights | average | {"chains": state.buffer.images})
+    return remembered
+
+
+class Listener:
+    """Keeps the metrics, but for the time; and checkpoints, if it is given a folder."""
+
+    def __init__(self, run=None):
+        self.run, self.metrics = run, {}
+
+    def on_metrics(self, step, metrics):
+        self.metrics = {f"metric.{k}": torch.tensor(v) for k, v in metrics.items()}
+        del self.metrics["metric.seconds_per_step"]
+
+    def on_checkpoint(self, state, model):
+        if self.run is not None:
+            state.save(self.run / "checkpoint", model)
+
+    def wants_stop(self):
+        return False
+
+
+def state(processes=None, seed=0):
+    """Build a state with five chains a class, which two processes cannot share evenly."""
+    processes = processes or Processes()
+    torch.manual_seed(seed)
+    model = JointEnergyModel(ConvNet(1, CLASSES, width=2))
+    chains = Generator(seed)
+    buffer = ReplayBuffer(Uniform(SHAPE), 5 * CLASSES, CLASSES, 0.1, chains, processes.share)
+    return TrainingState(model, Optimisation().build(model), buffer, processes=processes)
+
+
+def main(folder):
+    with join() as processes:
+        for case in CASES:
+            # Batch norm sees other batches, so it is watched a little longer.
+            tensors = gradients(case, processes, steps=3 if case == "batch" else 1)
+            write_tensors(folder / f"{case}-{processes.rank}.safetensors", tensors)
+        for name, tensors in zip(
+            ("whole", "resumed"), resumed(processes, folder / "run"), strict=True
+        ):
+            write_tensors(folder / f"{name}-{processes.rank}.safetensors", tensors)
+        first = state(processes)
+        first.save(folder / "two/checkpoint", first.model)
+        again = state(processes, seed=1)
+        again.load(folder / "one/checkpoint")
+        again.save(folder / "again/checkpoint", again.model)
+        stops = [processes.any(vote) for vote in (False, processes.rank == 1, True)]
+        assert stops == [False, True, True]
+        numbers = torch.arange(7.0)[:, None] * torch.ones(2)
+        assert torch.equal(processes.join_shares(numbers[processes.share], 7), numbers)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
