@@ -28,6 +28,7 @@ from jemstone.recipes import (
 from jemstone.samplers import ClassGaussian, ReplayBuffer, Sampler
 from jemstone.training import (
     Device,
+    Guard,
     Listener,
     RunFolder,
     TrainingState,
@@ -177,7 +178,7 @@ class Run:
         gaussian = self.gaussian.to(self.device.name)
         buffer = build_buffer(self.recipe, gaussian, self.classes, chains)
         state = TrainingState(model, self.recipe.optimisation.build(model), buffer)
-        if self.steps_done:
+        if checkpoints(self.path):
             state.load(newest_checkpoint(self.path))
         return state
 
@@ -198,7 +199,7 @@ class Run:
         """
         state = state or self.state(data)
         folder = RunFolder(self.path, self._picture(state.buffer))
-        folder.cut_back(state.step)
+        folder.cut_back(state.step, state.watch.retries)
         return train(
             state,
             build_objective(self.recipe, state.buffer, self.classes),
@@ -208,6 +209,7 @@ class Run:
             Generator(self.seed).fold("training"),
             augmentation=self.recipe.augmentation,
             device=self.device,
+            guard=Guard(self.recipe.optimisation.loss_limit, self.recipe.guard),
             checkpoint_every=self.environment["checkpoint_every"],
         )
 

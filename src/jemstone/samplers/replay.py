@@ -78,6 +78,18 @@ class ReplayBuffer:
         kept = last[slots] == order
         self.images[slots[kept].to(self.images.device)] = x.detach()[kept].to(self.images)
 
+    def renew(self, slots: Tensor, generator: Generator) -> None:
+        """Begin chains anew, each of its class.
+
+        Args:
+            slots: whose, int64 (S,).
+            generator: the randomness; a slot's draw depends on its number alone.
+        """
+        slots = slots.to(self.images.device)
+        if len(slots):
+            x = self.init(slots // self.slots_per_class, generator.at(slots))
+            self.images[slots] = x.to(self.images)
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return what a checkpoint keeps."""
         return {"images": self.images}

@@ -5,17 +5,18 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from jemstone.data import Augmentation, Epochs, Images
-from jemstone.functional.energies import grad_x, marginal, marginal_energy
 from jemstone.model import JointEnergyModel
-from jemstone.nn.modes import evaluating, recalibrate
+from jemstone.nn.modes import recalibrate
 from jemstone.training.device import Device
-from jemstone.training.guard import Guard
+from jemstone.training.guard import Diverged, Guard
 from jemstone.training.optimisation import Optimisation
+from jemstone.training.probe import probe
+from jemstone.training.recovery import roll_back
 from jemstone.training.state import TrainingState
 from jemstone.types import Batch, Generator, Objective
 
@@ -42,6 +43,10 @@ class Listener(Protocol):
 
     def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
         """Hear the numbers of a step."""
+        ...
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Hear that the run was rolled back, or diverged: ``step``, ``event``, ``reason``."""
         ...
 
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
@@ -78,7 +83,8 @@ def train(
         generator: all randomness of the run.
         augmentation: moves the images of each batch; None for none.
         device: where to run; by default the processor, in float32.
-        guard: stops a lost run; by default at the optimisation's limit.
+        guard: sends a run in trouble back, and stops a lost one; by default it only stops, at the
+            optimisation's limit.
         log_every: steps between metrics.
         checkpoint_every: steps between checkpoints.
 
@@ -86,13 +92,76 @@ def train(
         The state, its last checkpoint kept.
 
     Raises:
-        Diverged: where the loss is not finite, or explodes.
+        Diverged: where the loss is not finite, or explodes, and the guard's retries are spent.
         Interrupted: where a listener wanted to stop; the state is kept.
     """
     augmentation = augmentation or Augmentation()
     device = device or Device()
     guard = guard or Guard(optimisation.loss_limit)
     epochs = Epochs(images, optimisation.batch_size, generator)
+    if guard.rules.retries and not state.trail:
+        state.leave_trail()
+    while True:
+        try:
+            return _descend(
+                state,
+                objective,
+                epochs,
+                optimisation,
+                listeners,
+                generator,
+                augmentation=augmentation,
+                device=device,
+                guard=guard,
+                log_every=log_every,
+                checkpoint_every=checkpoint_every,
+            )
+        except Diverged as diverged:
+            _go_back(state, epochs, listeners, generator, device, guard, diverged)
+
+
+def _go_back(
+    state: TrainingState,
+    epochs: Epochs,
+    listeners: Sequence[Listener],
+    generator: Generator,
+    device: Device,
+    guard: Guard,
+    diverged: Diverged,
+) -> None:
+    """Take the run back and keep it as it then is, so that a resumed run goes on from there."""
+    try:
+        event = roll_back(state, guard.rules, diverged, generator)
+    except Diverged:
+        for listener in listeners:
+            listener.on_event(
+                {"step": diverged.step, "event": "diverged", "reason": diverged.reason}
+            )
+        raise
+    model = released(state, epochs, device)
+    for listener in listeners:
+        listener.on_event(event)
+        listener.on_checkpoint(state, model)
+
+
+def _descend(
+    state: TrainingState,
+    objective: Objective,
+    epochs: Epochs,
+    optimisation: Optimisation,
+    listeners: Sequence[Listener],
+    generator: Generator,
+    *,
+    augmentation: Augmentation,
+    device: Device,
+    guard: Guard,
+    log_every: int,
+    checkpoint_every: int,
+) -> TrainingState:
+    """Take step after step until the last one, or trouble."""
+    rules, classes = guard.rules, int(epochs.images.labels.max()) + 1
+    if state.watch.retries:  # the same draws might lead to the same end
+        generator = generator.fold("retry", state.watch.retries)
     steps = optimisation.steps_in_all(epochs.steps_per_epoch)
     parameters = list(state.model.parameters())
     began, logged = time.perf_counter(), state.step
@@ -104,7 +173,7 @@ def train(
             batch.x.to(device.name, memory_format=torch.channels_last), batch.y.to(device.name)
         )
         for group in state.optimiser.param_groups:
-            group["lr"] = optimisation.learning_rate_at(step, steps)
+            group["lr"] = optimisation.learning_rate_at(step, steps) * state.watch.factor
         state.model.train()
         with device.autocast():
             loss = objective(state.model, batch, now.fold("objective"))
@@ -119,9 +188,14 @@ def train(
         state.update_average(optimisation.ema)
         last = state.step == steps
         stop = not last and any(listener.wants_stop() for listener in listeners)
-        if state.step % log_every == 0 or last:
+        log, due = state.step % log_every == 0 or last, state.step % checkpoint_every == 0 or last
+        look = bool(rules.retries) and (state.step % rules.every == 0 or due)
+        if rules.retries:
+            state.watch.remember(numbers, rules.every)
+        probed = probe(state.model, batch, state.buffer) if log or look else {}
+        if log:
             seconds = (time.perf_counter() - began) / (state.step - logged)
-            numbers = _probe(state.model, batch) | numbers
+            numbers = probed | numbers
             numbers |= {
                 "learning_rate": state.optimiser.param_groups[0]["lr"],
                 "seconds_per_step": seconds,
@@ -130,7 +204,11 @@ def train(
             for listener in listeners:
                 listener.on_metrics(state.step, numbers)
             began, logged = time.perf_counter(), state.step
-        if state.step % checkpoint_every == 0 or last or stop:
+        if look:
+            guard.look(state.step, state.watch, probed, classes)
+            if due:
+                state.leave_trail()
+        if due or stop:
             model = released(state, epochs, device)
             for listener in listeners:
                 listener.on_checkpoint(state, model)
@@ -138,19 +216,6 @@ def train(
             raise Interrupted(state.step, steps)
     state.model.eval()
     return state
-
-
-def _probe(model: JointEnergyModel, batch: Batch) -> dict[str, float]:
-    r"""Look at the clean batch in eval mode: accuracy, :math:`E(x)`, :math:`\|\nabla_x E(x)\|`."""
-    with evaluating(model):
-        with torch.no_grad():
-            logits = model.logits(batch.x)
-        g = grad_x(marginal, model, batch.x)
-    return {
-        "accuracy": float((logits.argmax(dim=-1) == batch.y).float().mean()),
-        "energy_data": float(marginal_energy(logits).mean()),
-        "input_grad_norm": float(g.flatten(1).norm(dim=1).mean()),
-    }
 
 
 def released(state: TrainingState, epochs: Epochs, device: Device) -> JointEnergyModel:
