@@ -15,7 +15,7 @@ from jemstone.data import DataSet, load
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, begin
 from jemstone.recipes import Recipe, read_recipe, recipe_for, to_yaml
-from jemstone.training import Interrupted, choose_device
+from jemstone.training import Diverged, Interrupted, choose_device
 
 __all__ = ["run", "train_run"]
 
@@ -66,6 +66,9 @@ def train_run(run: Run, data: DataSet) -> int:
         except Interrupted as interrupted:
             say(f"{interrupted}: go on with `jemstone train --resume {run.path}`")
             return 128 + (watcher.signal or 0)
+        except Diverged:
+            say(f"which knob to turn: jemstone doctor {run.path}")
+            raise
     print(run.path)
     return 0
 
