@@ -38,7 +38,9 @@ SMALL = {
     "optimisation.clip_norm": None,  # JEM++ has none, and the budgets' clip hides what fails
     "chains.size": 500,
 }
-RATES = {"none": (0.05, 0.2, 0.3, 0.5), "batch": (0.1, 0.5, 1.0, 2.0)}  # by norm; the first is sane
+# By norm. Found on seeds 100 and 101, where plain JEM++ diverges at all of the failing ones.
+FAILING = {"none": (0.2, 0.3, 0.5), "batch": (2.0,)}
+SANE = {"none": (0.05,), "batch": (0.1,)}
 TENSORS = ("model.safetensors", "training.safetensors", "chains-0.safetensors")
 
 
@@ -98,12 +100,11 @@ def summary(results):
     rows = {}
     for arm in RETRIES:
         mine = [r for r in results if r["arm"] == arm]
-        failing = [r for r in mine if r["learning_rate"] != RATES[r["norm"]][0]]
-        rows[arm] = {"rates that fail": counted(failing)}
-        for norm, rates in RATES.items():
-            for rate in rates:
-                cell = [r for r in mine if (r["norm"], r["learning_rate"]) == (norm, rate)]
-                rows[arm][f"norm {norm}, learning rate {rate:g}"] = counted(cell)
+        failing = [r for r in mine if r["learning_rate"] in FAILING[r["norm"]]]
+        rows[arm] = {"all rates that fail": counted(failing)}
+        for norm, rate in sorted({(r["norm"], r["learning_rate"]) for r in mine}):
+            cell = [r for r in mine if (r["norm"], r["learning_rate"]) == (norm, rate)]
+            rows[arm][f"norm {norm}, learning rate {rate:g}"] = counted(cell)
     return rows
 
 
@@ -135,21 +136,28 @@ def commit():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
+    parser.add_argument("--sane-seeds", type=int, default=2, help="of them, at rates that work")
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--runs", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--trial", action="store_true", help="of code that is not committed")
     arguments = parser.parse_args()
     state = "trial" if arguments.trial else commit()
-    data = load("digits")
-    results = [
-        measured(norm, rate, seed, arm, arguments, data)
-        for seed in arguments.seeds
-        for norm, rates in RATES.items()
-        for rate in rates
-        for arm in RETRIES
-    ]
+    data, results = load("digits"), []
+    for number, seed in enumerate(arguments.seeds):
+        for rates in (FAILING, *([SANE] if number < arguments.sane_seeds else [])):
+            cells = [(norm, rate) for norm, values in rates.items() for rate in values]
+            for cell in cells:
+                results += [measured(*cell, seed, arm, arguments, data) for arm in RETRIES]
+        keep(results, state, arguments, data)
+    for arm, rows in summary(results).items():
+        print(arm, {name: f"{row['well']}/{row['of']}" for name, row in rows.items()})
+    print(identical(results))
+
+
+def keep(results, state, arguments, data):
+    """Write what is measured so far."""
     write_json(
         Path(arguments.out),
         {
@@ -159,7 +167,7 @@ def main():
             "recipe": "jempp, quick",
             "changed": SMALL | {"optimisation.steps": arguments.steps},
             "retries": RETRIES,
-            "seeds": arguments.seeds,
+            "seeds": sorted({result["seed"] for result in results}),
             "held_out": len(data.test),
             "ends well": f"no divergence, accuracy above {LEAST_ACCURACY:.0%}",
             "machine": {
@@ -173,9 +181,6 @@ def main():
             "runs": results,
         },
     )
-    for arm, rows in summary(results).items():
-        print(arm, {name: f"{row['well']}/{row['of']}" for name, row in rows.items()})
-    print(identical(results))
 
 
 if __name__ == "__main__":
