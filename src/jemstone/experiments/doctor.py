@@ -127,7 +127,7 @@ def _steep(chart: _Chart) -> Finding | None:
 
 def _saturated(chart: _Chart) -> Finding | None:
     chains, data = chart.late("saturated_chains"), chart.late("saturated_data") or 0.0
-    if chains is None or chains - data < _EXCESS:
+    if chains is None or 1.0 - chains > (1.0 - _EXCESS) * (1.0 - data):
         return None
     clip = "" if chart.recipe.walk.clip is not None else ", or walk.clip on"
     return Finding(

@@ -49,7 +49,8 @@ class Guarding:
         gap: largest sane median of the gap between the energies of data and samples.
         cross_entropy: largest sane median of a cross-entropy; that of guessing is 1.
         input_gradient: largest sane norm of the energy's gradient on an image.
-        saturated: largest sane share of the chains' pixels at 0 or 1, beyond the data's own share.
+        saturated: largest sane share of the chains' pixels at 0 or 1: of as many as the data has
+            inside, so that the black ground of digits does not count.
         dead: largest sane share of chains that are one grey all over.
     """
 
@@ -151,8 +152,8 @@ class Guard:
             signs.append(f"the gradient on images has norm {gradient:.4g}")
         if gradient < _FLAT:
             signs.append(f"the energy is flat: its gradient on images has norm {gradient:.4g}")
-        excess = probe.get("saturated_chains", 0.0) - probe.get("saturated_data", 0.0)
-        if excess > rules.saturated:
+        inside = 1.0 - probe.get("saturated_data", 0.0)
+        if 1.0 - probe.get("saturated_chains", 0.0) < (1.0 - rules.saturated) * inside:
             share = probe["saturated_chains"]
             signs.append(f"{share:.0%} of the chains' pixels are saturated")
         if probe.get("dead_chains", 0.0) > rules.dead:
