@@ -222,9 +222,58 @@ def test_divergence_stops_with_its_step_and_what_to_try(tmp_path, capfd):
     argv = ["train", "jempp", "--out", str(tmp_path / "run"), "--steps", "50", *SMALL]
     wild = ["--optimisation.learning_rate", "1e6", "--optimisation.clip_norm", "null"]
     assert main([*argv, *wild]) == 3
-    told = capfd.readouterr().err.splitlines()[-1]
-    assert "diverged at step" in told
-    assert "learning_rate" in told
+    told = capfd.readouterr().err.splitlines()
+    assert "diverged at step" in told[-1]
+    assert "learning_rate" in told[-1]
+    assert sum("back to step 0" in line for line in told) == 4
+    events = [
+        json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    ]
+    assert [event["event"] for event in events] == ["rolled back"] * 4 + ["diverged"]
+    for command in ("doctor", "status"):
+        assert main([command, str(tmp_path / "run")]) == 0
+        assert "diverge" in capfd.readouterr().out
+
+
+def test_the_paper_budget_stops_at_once_as_the_papers(tmp_path, capfd):
+    argv = ["train", "jempp", "--out", str(tmp_path / "run"), "--steps", "50", *SMALL]
+    wild = ["--optimisation.learning_rate", "1e6", "--optimisation.warmup", "0"]
+    tiny = ["--budget", "paper", "--network.depth", "10", "--augmentation.padding", "1"]
+    assert main([*argv, *wild, *tiny, "--optimisation.loss_limit", "1e3"]) == 3
+    assert "back" not in capfd.readouterr().err
+
+
+def test_a_run_that_went_back_is_taken_up_again_as_if_never_stopped(tmp_path, capfd):
+    """At a rate where it fails at first, and does not at a lower one."""
+    fails = ["--optimisation.learning_rate", "50", "--guard.lower", "1e-3"]
+    unclipped = ["--optimisation.clip_norm", "null", "--checkpoint_every", "10"]
+    argv = ["train", "jempp", "--steps", "30", *SMALL, *fails, *unclipped]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert main([*argv, "--out", str(whole)]) == 0
+    assert "back to step 0" in capfd.readouterr().err
+    shutil.copytree(whole, killed)
+    shutil.rmtree(killed / "checkpoint")
+    (killed / "checkpoints/000020").rename(killed / "checkpoint")
+    assert main(["train", "--resume", str(killed)]) == 0
+    for file in ("model.safetensors", "training.safetensors", "chains-0.safetensors"):
+        ended, kept = ((folder / "checkpoint" / file).read_bytes() for folder in (killed, whole))
+        assert ended == kept, file
+    lines = [
+        [
+            json.loads(line) | {"seconds_per_step": 0}
+            for line in (folder / "metrics.jsonl").read_text().splitlines()
+        ]
+        for folder in (killed, whole)
+    ]
+    assert lines[0] == lines[1]
+    assert main(["doctor", str(whole)]) == 0
+    assert "mended by going back" in capfd.readouterr().out
+
+
+def test_a_doctor_reads_a_run(run, capsys):
+    assert main(["doctor", str(run)]) == 0
+    told = capsys.readouterr().out
+    assert "step 60" in told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

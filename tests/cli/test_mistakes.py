@@ -91,6 +91,11 @@ ARGUMENTS = {
     "no such precision": (["train", "jem", "--precision", "fp23", "--out", "OUT"], "fp32"),
     "resume nothing": (["train", "--resume", "nowhere"], "nowhere"),
     "status of nothing": (["status", "nowhere"], "nowhere"),
+    "doctor of nothing": (["doctor", "nowhere"], "nowhere"),
+    "a guard that raises the rate": (
+        ["train", "jem", "--guard.lower", "2", "--out", "OUT"],
+        "guard.lower",
+    ),
     "no such sampler": (["sample", "RUN", "--sampler", "combine", "--out", "x.png"], "combined"),
     "no such label": (["sample", "RUN", "--label", "10", "--out", "x.png"], "0 to 9"),
     "no samples": (["sample", "RUN", "--n", "0", "--out", "x.png"], "--n"),

@@ -23,6 +23,9 @@ def test_a_judge_is_trained_once_and_cached(digits, tmp_path, monkeypatch):
         def on_metrics(self, step, metrics):
             heard.append(step)
 
+        def on_event(self, event):
+            pass
+
         def on_checkpoint(self, state, model):
             pass
 

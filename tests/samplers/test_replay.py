@@ -100,6 +100,16 @@ def test_a_draw_is_a_copy(buffer, labels, generator):
     assert (chains.images == OLD).all()
 
 
+@pytest.mark.parametrize("slots", [[], [4], [0, 12, 29]])
+def test_renewed_chains_are_the_inits_own_draws(slots, buffer, generator):
+    chains, numbers = buffer(), torch.tensor(slots, dtype=torch.int64)
+    chains.renew(numbers, generator)
+    assert fresh(chains.images).nonzero().flatten().tolist() == slots
+    y = torch.arange(CLASSES).repeat_interleave(10)
+    expected = Uniform(SHAPE)(y, generator)
+    assert torch.equal(chains.images[numbers], expected[numbers])
+
+
 def test_of_doubled_slots_the_last_stays(buffer):
     chains = buffer()
     slots = torch.tensor([4, 7, 4, 0, 7, 4])

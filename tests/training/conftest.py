@@ -23,10 +23,13 @@ class Listener:
 
     def __init__(self, run=None, stop=None):
         self.run, self.stop, self.asked = run, stop, 0
-        self.metrics, self.checkpoints, self.models = {}, [], []
+        self.metrics, self.checkpoints, self.models, self.events = {}, [], [], []
 
     def on_metrics(self, step, metrics):
         self.metrics[step] = metrics
+
+    def on_event(self, event):
+        self.events.append(event)
 
     def on_checkpoint(self, state, model):
         self.checkpoints.append(state.step)
@@ -83,7 +86,7 @@ def robust_jem(stripes):
         )
         state = TrainingState(model, optimisation.build(model), buffer)
 
-        def go(*listeners, log_every=1, checkpoint_every=3):
+        def go(*listeners, log_every=1, checkpoint_every=3, guard=None, objective=objective):
             return train(
                 state,
                 objective,
@@ -92,6 +95,7 @@ def robust_jem(stripes):
                 listeners,
                 Generator(5),
                 augmentation=Augmentation(padding=1, flip=True),
+                guard=guard,
                 log_every=log_every,
                 checkpoint_every=checkpoint_every,
             )

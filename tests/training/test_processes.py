@@ -74,7 +74,12 @@ def test_gradients_are_those_of_one_process_on_the_joint_batch(case, together):
         assert error(found, expected, "grad.") < 1e-5
         assert error(found, expected, "weight.") < 1e-5
     first = read_tensors(together / f"{case}-0.safetensors")
-    for name in (name for name in expected if name.startswith("metric.")):
+    # What is said of the chains is said of some of each process's own.
+    joint = [
+        n for n in expected if n.startswith("metric.") and "chains" not in n and "gap" not in n
+    ]
+    assert len(joint) > 5
+    for name in joint:
         torch.testing.assert_close(first[name], expected[name].float(), rtol=1e-4, atol=1e-5)
 
 

@@ -78,6 +78,14 @@ class Watcher:
             left = (self.steps - step) * metrics["seconds_per_step"]
             say(f"step {step}/{self.steps}  {_numbers(metrics)}  {left / 60:.1f} min left")
 
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Say what happened."""
+        if "to" in event:
+            say(
+                f"step {event['step']}: {event['reason']}; back to step {event['to']} with the "
+                f"learning rate x {event['learning_rate_factor']:.3g}"
+            )
+
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
         """Say nothing: the folder keeps it."""
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "sample": "draw images from a run",
     "evaluate": "judge a run",
     "status": "tell how far a run is",
+    "doctor": "tell what is wrong with a run, and which knob to turn",
 }
 _MISTAKE, _DIVERGED, _ENVIRONMENT = 2, 3, 4
 

@@ -17,7 +17,8 @@ def run(argv: Sequence[str]) -> int:
     parser = Parser("status", "Tell how far a run is.", "jemstone status runs/a")
     parser.add_argument("run", help="folder of the run")
     opened = Run.open(Path(parser.read(argv).run))
-    lines = list(RunFolder(opened.path).metrics())
+    folder = RunFolder(opened.path)
+    lines, events = list(folder.metrics()), list(folder.events())
     step = lines[-1]["step"] if lines else 0
     state = "finished" if opened.steps_done >= opened.steps else "unfinished"
     print(f"{opened.path}: {opened.recipe.name} ({opened.recipe.budget}), {state}")
@@ -25,6 +26,11 @@ def run(argv: Sequence[str]) -> int:
     if lines:
         newest = {k: v for k, v in lines[-1].items() if k != "step" and v is not None}
         print("  " + "  ".join(f"{name} {value:.4g}" for name, value in newest.items()))
+    for event in events:
+        back = f", back to step {event['to']}" if "to" in event else ""
+        print(f"  {event['event']} at step {event['step']}{back}: {event['reason']}")
+    if events:
+        print(f"  what is wrong, and which knob to turn: jemstone doctor {opened.path}")
     if state == "unfinished":
         print(f"  go on with: jemstone train --resume {opened.path}")
     return 0

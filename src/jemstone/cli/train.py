@@ -17,7 +17,7 @@ from jemstone.data import DataSet, load
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, begin
 from jemstone.recipes import Recipe, read_recipe, recipe_for, to_yaml
-from jemstone.training import Interrupted, Processes, choose_device, join
+from jemstone.training import Diverged, Interrupted, Processes, choose_device, join
 
 __all__ = ["run", "train_run"]
 
@@ -84,6 +84,9 @@ def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> in
         except Interrupted as interrupted:
             say(f"{interrupted}: go on with `jemstone train --resume {run.path}`")
             return 128 + (watcher.signal or signal.SIGTERM)  # another process's is not known here
+        except Diverged:
+            say(f"which knob to turn: jemstone doctor {run.path}")
+            raise
     if speaks():
         print(run.path)
     return 0

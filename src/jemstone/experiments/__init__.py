@@ -1,12 +1,14 @@
 """Runs, and how they are judged."""
 
 from jemstone.experiments.begin import begin
+from jemstone.experiments.doctor import Finding, examine
 from jemstone.experiments.evaluation import SUITES, balanced_labels, draw, evaluate
 from jemstone.experiments.judge import Judge, cache_folder, judge_for
 from jemstone.experiments.runs import Run
 
 __all__ = [
     "SUITES",
+    "Finding",
     "Judge",
     "Run",
     "balanced_labels",
@@ -14,5 +16,6 @@ __all__ = [
     "cache_folder",
     "draw",
     "evaluate",
+    "examine",
     "judge_for",
 ]

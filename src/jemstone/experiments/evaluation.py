@@ -25,7 +25,7 @@ from jemstone.metrics import (
     robust_accuracy,
 )
 from jemstone.model import JointEnergyModel
-from jemstone.training import Device, Processes
+from jemstone.training import Device, Processes, RunFolder
 from jemstone.types import EnergyModel, Generator, SampleFrom
 
 __all__ = ["SUITES", "balanced_labels", "draw", "evaluate"]
@@ -131,6 +131,7 @@ def evaluate(
         "budget": run.recipe.budget,
         "seed": run.seed,
         "step": run.steps_done,
+        "events": list(RunFolder(run.path).events()),
         "data": data.name,
         "suite": suite,
         "n": len(data.test),

@@ -12,6 +12,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,6 +102,9 @@ class _Last:
     model: JointEnergyModel
 
     def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
+        pass
+
+    def on_event(self, event: dict[str, Any]) -> None:
         pass
 
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:

@@ -28,6 +28,7 @@ from jemstone.recipes import (
 from jemstone.samplers import ClassGaussian, ReplayBuffer, Sampler, join_chains
 from jemstone.training import (
     Device,
+    Guard,
     Listener,
     Processes,
     RunFolder,
@@ -182,7 +183,7 @@ class Run:
         buffer = build_buffer(self.recipe, gaussian, self.classes, chains, processes.share)
         optimiser = self.recipe.optimisation.build(model)
         state = TrainingState(model, optimiser, buffer, processes=processes)
-        if self.steps_done:
+        if checkpoints(self.path):
             state.load(newest_checkpoint(self.path))
         return state
 
@@ -204,7 +205,7 @@ class Run:
         state = state or self.state(data)
         folder = RunFolder(self.path, self._picture(state.buffer))
         if state.processes.leads:
-            folder.cut_back(state.step)
+            folder.cut_back(state.step, state.watch.retries)
         return train(
             state,
             build_objective(self.recipe, state.buffer, self.classes),
@@ -214,6 +215,7 @@ class Run:
             Generator(self.seed).fold("training"),
             augmentation=self.recipe.augmentation,
             device=self.device,
+            guard=Guard(self.recipe.optimisation.loss_limit, self.recipe.guard),
             checkpoint_every=self.environment["checkpoint_every"],
         )
 

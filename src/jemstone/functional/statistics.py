@@ -21,6 +21,7 @@ __all__ = [
     "density_coverage",
     "mean_interval",
     "nearest_distances",
+    "robust_scores",
     "standard_error",
     "wilson_interval",
     "within_class_spread",
@@ -147,6 +148,27 @@ def within_class_spread(features: Tensor, labels: Tensor) -> float:
     if not spreads:
         raise Mistake("a spread needs at least two images, not none")
     return float(torch.stack(spreads).mean())
+
+
+def robust_scores(values: Tensor) -> Tensor:
+    r"""Compute :math:`(v - m) / 1.4826 d`; :math:`m` is the median, :math:`d` of :math:`|v - m|`.
+
+    On normal values these are standard scores, whatever a few outliers are like.
+
+    >>> robust_scores(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 1e9]))[-1] > 1e8
+    tensor(True)
+
+    Args:
+        values: (N,); what is not finite has no score (NaN or infinite), and counts nowhere.
+    """
+    known = values[values.isfinite()].double()
+    if not len(known):
+        return torch.full_like(values, torch.nan)
+    middle = known.median()
+    spread = (known - middle).abs().median()
+    # Where most values are one, the others are as far as rounding makes them.
+    least = torch.finfo(values.dtype).eps * middle.abs().clamp(min=1.0)
+    return ((values.double() - middle) / (1.4826 * spread).clamp(min=least)).to(values.dtype)
 
 
 def standard_error(values: Tensor) -> float:

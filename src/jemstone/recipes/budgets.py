@@ -77,6 +77,7 @@ def resizing(name: str, data: str, budget: str) -> tuple[Constant, ...]:
         Constant("optimisation.milestones", (), "as above"),
         Constant("optimisation.clip_norm", 1.0, "our choice: stability"),
         Constant("optimisation.loss_limit", 1e4, "our choice: lost long before 1e8"),
+        Constant("guard.retries", 4, "our choice: the papers stop at once"),
         Constant("optimisation.ema", 0.999, "our choice: smoother energies"),
         Constant("augmentation.padding", 1, _SIZE),
         Constant("walk.mode", "eval", "without batch norm both modes are one"),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from jemstone.data import Augmentation
 from jemstone.errors import Mistake, nearest
-from jemstone.training import Optimisation
+from jemstone.training import Guarding, Optimisation
 
 __all__ = [
     "Attack",
@@ -163,6 +163,7 @@ class Recipe:
         budget: quick, small or paper.
         network: what is trained.
         optimisation: how.
+        guard: what sends a run in trouble back.
         augmentation: of training images.
         noise: of the data, in [0, 1] pixels, where images are not attacked.
         weights: of the objectives.
@@ -177,6 +178,7 @@ class Recipe:
     budget: Literal["quick", "small", "paper"] = "small"
     network: Network = field(default_factory=Network)
     optimisation: Optimisation = field(default_factory=Optimisation)
+    guard: Guarding = field(default_factory=Guarding)
     augmentation: Augmentation = field(default_factory=Augmentation)
     noise: float = 0.0
     weights: Weights = field(default_factory=Weights)

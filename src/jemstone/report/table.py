@@ -23,6 +23,9 @@ def classification_table(result: Mapping[str, Any]) -> Table:
     for robust in result["robust_accuracy"]:
         threat = f"{robust['attack']}, {robust['norm']} {robust['eps']:g}"
         table.add_row(f"robust accuracy ({threat})", f"{robust['value']:.1%}")
+    back = sum("to" in event for event in result.get("events", ()))
+    if back:
+        table.add_row("went back in training", f"{back} times" if back > 1 else "once")
     table.add_row("calibration error (ECE)", f"{result['calibration']['ece']:.3f}")
     return table
 

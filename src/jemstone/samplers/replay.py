@@ -122,15 +122,27 @@ class ReplayBuffer:
         kept = last[slots] == order
         self.images[slots[kept].to(self.images.device)] = x.detach()[kept].to(self.images)
 
+    def renew(self, slots: Tensor, generator: Generator) -> None:
+        """Begin chains anew, each of its class.
+
+        Args:
+            slots: whose, int64 (S,).
+            generator: the randomness; a slot's draw depends on its number alone.
+        """
+        slots = slots.to(self.images.device)
+        if len(slots):
+            x = self.init(slots // self.slots_per_class, generator.at(slots))
+            self.images[slots] = x.to(self.images)
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return what a checkpoint keeps."""
         return {"images": self.images}
 
-    def load_state_dict(self, *states: dict[str, Tensor]) -> None:
-        """Restore this share of what :meth:`state_dict` returned, in as many processes as it was.
+    def dealt(self, *states: dict[str, Tensor]) -> Tensor:
+        """Return this share of what processes kept, as many as they were, (slots, C, H, W).
 
         Args:
-            states: of each process in turn.
+            states: what :meth:`state_dict` returned in each process in turn.
 
         Raises:
             Mistake: where the images have another shape.
@@ -142,7 +154,18 @@ class ReplayBuffer:
                 f"the saved replay buffer has shape {tuple(mine.shape)}, "
                 f"this one {tuple(self.images.shape)}"
             )
-        self.images.copy_(mine)
+        return mine
+
+    def load_state_dict(self, *states: dict[str, Tensor]) -> None:
+        """Restore this share of what :meth:`state_dict` returned, in as many processes as it was.
+
+        Args:
+            states: of each process in turn.
+
+        Raises:
+            Mistake: where the images have another shape.
+        """
+        self.images.copy_(self.dealt(*states))
 
 
 class Persistent:

@@ -1,7 +1,7 @@
-"""One loop, its state, and when it gives up."""
+"""One loop, its state, and when it goes back or gives up."""
 
 from jemstone.training.device import Device, choose_device
-from jemstone.training.guard import Diverged, Guard
+from jemstone.training.guard import Diverged, Guard, Guarding
 from jemstone.training.loop import Interrupted, Listener, released, train
 from jemstone.training.optimisation import Optimisation
 from jemstone.training.processes import Processes, join
@@ -12,6 +12,7 @@ __all__ = [
     "Device",
     "Diverged",
     "Guard",
+    "Guarding",
     "Interrupted",
     "Listener",
     "Optimisation",

@@ -5,19 +5,19 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from jemstone.data import Augmentation, Epochs, Images
 from jemstone.errors import Mistake
-from jemstone.functional.energies import grad_x, marginal, marginal_energy
 from jemstone.model import JointEnergyModel
-from jemstone.nn.modes import evaluating, recalibrate
+from jemstone.nn.modes import recalibrate
 from jemstone.training.device import Device
-from jemstone.training.guard import Guard
+from jemstone.training.guard import Diverged, Guard
 from jemstone.training.optimisation import Optimisation
+from jemstone.training.probe import probe
+from jemstone.training.recovery import roll_back
 from jemstone.training.state import TrainingState
 from jemstone.types import Batch, Generator, Objective
 
@@ -44,6 +44,10 @@ class Listener(Protocol):
 
     def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
         """Hear the numbers of a step; of many processes, only the first one's listeners do."""
+        ...
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Hear that the run was rolled back, or diverged: ``step``, ``event``, ``reason``."""
         ...
 
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
@@ -82,7 +86,8 @@ def train(
         generator: all randomness of the run.
         augmentation: moves the images of each batch; None for none.
         device: where to run; by default the processor, in float32.
-        guard: stops a lost run; by default at the optimisation's limit.
+        guard: sends a run in trouble back, and stops a lost one; by default it only stops, at the
+            optimisation's limit.
         log_every: steps between metrics.
         checkpoint_every: steps between checkpoints.
 
@@ -90,15 +95,79 @@ def train(
         The state, its last checkpoint kept.
 
     Raises:
-        Diverged: where the loss is not finite, or explodes.
+        Diverged: where the loss is not finite, or explodes, and the guard's retries are spent.
         Interrupted: where a listener wanted to stop; the state is kept.
         Mistake: where there are more processes than images in a batch.
     """
     augmentation = augmentation or Augmentation()
     device = device or Device()
     guard = guard or Guard(optimisation.loss_limit)
-    processes = state.processes
     epochs = Epochs(images, optimisation.batch_size, generator)
+    if guard.rules.retries and not state.trail:
+        state.leave_trail()
+    while True:
+        try:
+            return _descend(
+                state,
+                objective,
+                epochs,
+                optimisation,
+                listeners,
+                generator,
+                augmentation=augmentation,
+                device=device,
+                guard=guard,
+                log_every=log_every,
+                checkpoint_every=checkpoint_every,
+            )
+        except Diverged as diverged:
+            _go_back(state, epochs, listeners, generator, device, guard, diverged)
+
+
+def _go_back(
+    state: TrainingState,
+    epochs: Epochs,
+    listeners: Sequence[Listener],
+    generator: Generator,
+    device: Device,
+    guard: Guard,
+    diverged: Diverged,
+) -> None:
+    """Take the run back and keep it as it then is, so that a resumed run goes on from there."""
+    try:
+        event = roll_back(state, guard.rules, diverged, generator)
+    except Diverged:
+        for listener in listeners if state.processes.leads else ():
+            listener.on_event(
+                {"step": diverged.step, "event": "diverged", "reason": diverged.reason}
+            )
+        raise
+    model = released(state, epochs, device)
+    for listener in listeners:
+        if state.processes.leads:
+            listener.on_event(event)
+        listener.on_checkpoint(state, model)
+
+
+def _descend(
+    state: TrainingState,
+    objective: Objective,
+    epochs: Epochs,
+    optimisation: Optimisation,
+    listeners: Sequence[Listener],
+    generator: Generator,
+    *,
+    augmentation: Augmentation,
+    device: Device,
+    guard: Guard,
+    log_every: int,
+    checkpoint_every: int,
+) -> TrainingState:
+    """Take step after step until the last one, or trouble."""
+    processes = state.processes
+    rules, classes = guard.rules, int(epochs.images.labels.max()) + 1
+    if state.watch.retries:  # the same draws might lead to the same end
+        generator = generator.fold("retry", state.watch.retries)
     steps = optimisation.steps_in_all(epochs.steps_per_epoch)
     if epochs.batch_size < processes.world:
         raise Mistake(
@@ -118,7 +187,7 @@ def train(
             batch.x.to(device.name, memory_format=torch.channels_last), batch.y.to(device.name)
         )
         for group in state.optimiser.param_groups:
-            group["lr"] = optimisation.learning_rate_at(step, steps)
+            group["lr"] = optimisation.learning_rate_at(step, steps) * state.watch.factor
         state.model.train()
         with device.autocast():
             loss = loss_of(batch, now.fold("objective").at(places_there))
@@ -135,10 +204,18 @@ def train(
         state.update_average(optimisation.ema)
         last = state.step == steps
         stop = not last and processes.any(any(listener.wants_stop() for listener in listeners))
-        if state.step % log_every == 0 or last:
+        log, due = state.step % log_every == 0 or last, state.step % checkpoint_every == 0 or last
+        look = bool(rules.retries) and (state.step % rules.every == 0 or due)
+        if rules.retries:
+            state.watch.remember(numbers, rules.every)
+        probed = {}
+        if log or look:
+            seen = probe(state.model, batch, state.buffer)
+            mean = processes.mean({k: torch.tensor(v) for k, v in seen.items()}, weight)
+            probed = {name: float(value) for name, value in mean.items()}
+        if log:
             seconds = (time.perf_counter() - began) / (state.step - logged)
-            probed = processes.mean(_probe(state.model, batch), weight)
-            numbers = {name: float(value) for name, value in probed.items()} | numbers
+            numbers = probed | numbers
             numbers |= {
                 "learning_rate": state.optimiser.param_groups[0]["lr"],
                 "seconds_per_step": seconds,
@@ -147,7 +224,11 @@ def train(
             for listener in listeners if processes.leads else ():
                 listener.on_metrics(state.step, numbers)
             began, logged = time.perf_counter(), state.step
-        if state.step % checkpoint_every == 0 or last or stop:
+        if look:
+            guard.look(state.step, state.watch, probed, classes)
+            if due:
+                state.leave_trail()
+        if due or stop:
             model = released(state, epochs, device)
             for listener in listeners:
                 listener.on_checkpoint(state, model)
@@ -155,19 +236,6 @@ def train(
             raise Interrupted(state.step, steps)
     state.model.eval()
     return state
-
-
-def _probe(model: JointEnergyModel, batch: Batch) -> dict[str, Tensor]:
-    r"""Look at the clean batch in eval mode: accuracy, :math:`E(x)`, :math:`\|\nabla_x E(x)\|`."""
-    with evaluating(model):
-        with torch.no_grad():
-            logits = model.logits(batch.x)
-        g = grad_x(marginal, model, batch.x)
-    return {
-        "accuracy": (logits.argmax(dim=-1) == batch.y).float().mean(),
-        "energy_data": marginal_energy(logits).mean(),
-        "input_grad_norm": g.flatten(1).norm(dim=1).mean(),
-    }
 
 
 def released(state: TrainingState, epochs: Epochs, device: Device) -> JointEnergyModel:

@@ -66,13 +66,23 @@ class RunFolder:
         with open(self.metrics_file, "a", encoding="utf-8") as file:
             file.write(json.dumps(finite({"step": step, **metrics})) + "\n")
 
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Append a line to ``metrics.jsonl``, which other than metrics has a key ``event``."""
+        with open(self.metrics_file, "a", encoding="utf-8") as file:
+            file.write(json.dumps(finite(event)) + "\n")
+
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
-        """Write ``checkpoint/``, keep the last few before it, draw a picture."""
+        """Write ``checkpoint/``, keep the last few before it and the trail, draw a picture."""
         state.save(self.checkpoint, model)
         if not state.processes.leads:
             return
-        for folder in older_checkpoints(self.path)[:-_KEPT]:
-            shutil.rmtree(folder)
+        trail = {snapshot.step for snapshot in state.trail}
+        older = older_checkpoints(self.path)
+        for folder in older:
+            step = int(folder.name)
+            lost = step > state.step  # of a way the run has left
+            if lost or (folder not in older[-_KEPT:] and step not in trail):
+                shutil.rmtree(folder)
         if self.picture is not None:
             write_grid(self.path / "samples" / f"{state.step:06d}.png", self.picture(model))
 
@@ -81,6 +91,41 @@ class RunFolder:
         return False
 
     def metrics(self) -> Iterator[dict[str, Any]]:
+        """Yield the metrics of the way the run took: no events, nor what it went back over."""
+        way: list[dict[str, Any]] = []
+        for line in self._lines():
+            if "event" not in line:
+                way.append(line)
+            elif "to" in line:
+                way = [former for former in way if former["step"] <= line["to"]]
+        yield from way
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield how the run was rolled back, and whether it diverged, in order."""
+        return (line for line in self._lines() if "event" in line)
+
+    def cut_back(self, step: int, retries: int = 0) -> None:
+        """Drop what a resumed run will write again.
+
+        Args:
+            step: of the checkpoint that the run goes on from.
+            retries: how often the run had gone back by then.
+        """
+        if not self.metrics_file.is_file():
+            return
+        lines = list(self._lines())
+        seen = [number for number, line in enumerate(lines) if line.get("retry") == retries]
+        settled = seen[-1] + 1 if retries and seen else 0
+        kept = lines[:settled]
+        for line in lines[settled:]:
+            if "event" in line and "to" in line:
+                break
+            if "event" not in line and line["step"] <= step:
+                kept.append(line)
+        text = "".join(f"{json.dumps(line)}\n" for line in kept)
+        write_whole(self.metrics_file, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of ``metrics.jsonl``; a last line cut short by a crash is left out."""
         if not self.metrics_file.is_file():
             return
@@ -94,11 +139,3 @@ class RunFolder:
                 if number + 1 < len(lines):
                     where = f"{self.metrics_file}, line {number + 1}"
                     raise Mistake(f"{where}: not the metrics of a step") from error
-
-    def cut_back(self, step: int) -> None:
-        """Drop the metrics after ``step``, which a resumed run will write again."""
-        if not self.metrics_file.is_file():
-            return
-        kept = [json.dumps(line) for line in self.metrics() if line["step"] <= step]
-        text = "".join(f"{line}\n" for line in kept)
-        write_whole(self.metrics_file, lambda beside: beside.write_text(text, encoding="utf-8"))

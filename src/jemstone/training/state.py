@@ -1,7 +1,7 @@
 """All that a run must remember: tensors and JSON, never a pickle.
 
 Randomness is a function of (seed, step, image), so a run has no random state to keep: it goes on
-bit for bit from weights, averages, optimiser, chains and the step.
+bit for bit from weights, averages, optimiser, chains, the step, and what the guard remembers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import copy
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,15 +19,65 @@ from jemstone.errors import Mistake
 from jemstone.files import read_json, read_tensors, sync, write_json, write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.samplers import ReplayBuffer
+from jemstone.training.guard import Watch
 from jemstone.training.processes import Processes
 
-__all__ = ["TrainingState", "chains_files"]
+__all__ = ["Snapshot", "TrainingState", "chains_files"]
+
+_TRAIL = 2
 
 
 def chains_files(checkpoint: Path) -> list[Path]:
     """Return the files with the chains of each process that wrote the checkpoint, one at least."""
     count = len(list(checkpoint.glob("chains-*.safetensors")))
     return [checkpoint / f"chains-{rank}.safetensors" for rank in range(max(1, count))]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training state as it was: what a checkpoint holds, beside the weights to use.
+
+    Args:
+        tensors: weights, average and momenta, by name.
+        chains: the buffer's images, this process's share of them; None where there are none.
+        record: step, metrics, and what the guard remembers, as in ``training.json``.
+    """
+
+    tensors: dict[str, Tensor]
+    chains: Tensor | None
+    record: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path, buffer: ReplayBuffer | None) -> Snapshot:
+        """Read a checkpoint.
+
+        Args:
+            folder: of the checkpoint.
+            buffer: the run's, which is left as it is; None where the run has none.
+
+        Raises:
+            Mistake: where a file is missing, broken, or of another run's shape.
+        """
+        tensors = read_tensors(folder / "training.safetensors")
+        record = read_json(folder / "training.json")
+        chains = None
+        if buffer is not None:
+            chains = buffer.dealt(*map(read_tensors, chains_files(folder)))
+        return cls(tensors, chains, record)
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps done."""
+        return int(self.record["step"])
+
+    def watch(self) -> Watch:
+        """Return what the guard remembered."""
+        known = self.record.get("guard", {})
+        return Watch(
+            int(known.get("retries", 0)),
+            float(known.get("factor", 1.0)),
+            {name: list(values) for name, values in known.get("window", {}).items()},
+        )
 
 
 @dataclass
@@ -41,6 +92,9 @@ class TrainingState:
         average: the moving average of the weights, where it is on.
         step: optimiser steps done.
         metrics: the newest numbers that were logged.
+        watch: what the guard remembers.
+        trail: the newest checkpoints, oldest first: the first is the one to go back to. Empty in a
+            run that may not go back.
         processes: that train together; all but the chains is the same in each.
     """
 
@@ -50,6 +104,8 @@ class TrainingState:
     average: JointEnergyModel | None = None
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    watch: Watch = field(default_factory=Watch)
+    trail: list[Snapshot] = field(default_factory=list)
     processes: Processes = field(default_factory=Processes)
 
     @property
@@ -93,7 +149,7 @@ class TrainingState:
             shutil.rmtree(beside, ignore_errors=True)
             model.save_pretrained(beside)
             write_tensors(beside / "training.safetensors", self._tensors())
-            write_json(beside / "training.json", {"step": self.step, "metrics": self.metrics})
+            write_json(beside / "training.json", self._record())
         self.processes.wait()
         if self.buffer is not None:
             chains = beside / f"chains-{self.processes.rank}.safetensors"
@@ -121,23 +177,61 @@ class TrainingState:
         Raises:
             Mistake: where a file is missing, broken, or of another run's shape.
         """
-        tensors = read_tensors(folder / "training.safetensors")
-        record = read_json(folder / "training.json")
         try:
-            self.step, self.metrics = record["step"], record["metrics"]
-            self.model.load_state_dict(_below("model.", tensors))
-            average = _below("average.", tensors)
-            if average:
-                self.average = copy.deepcopy(self.model)
-                self.average.load_state_dict(average)
-            self._load_momenta(_below("optimiser.", tensors))
-            if self.buffer is not None:
-                self.buffer.load_state_dict(*map(read_tensors, chains_files(folder)))
-        except (KeyError, TypeError, RuntimeError, IndexError, ValueError) as error:
+            snapshot = Snapshot.read(folder, self.buffer)
+            self.trail = self._trail(folder, snapshot)
+            self.restore(snapshot)
+        except (KeyError, TypeError, RuntimeError, IndexError, ValueError, AttributeError) as error:
             if isinstance(error, Mistake):
                 raise
             reason = " ".join(str(error).split())
             raise Mistake(f"{folder} does not fit this run: {reason}") from error
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of all that is remembered, on the processor."""
+        chains = None if self.buffer is None else self.buffer.images.to("cpu", copy=True)
+        return Snapshot(_copied(self._tensors()), chains, copy.deepcopy(self._record()))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot; the trail stays."""
+        record, tensors = snapshot.record, snapshot.tensors
+        self.step, self.metrics = record["step"], record["metrics"]
+        self.watch = snapshot.watch()
+        self.model.load_state_dict(_below("model.", tensors))
+        average = _below("average.", tensors)
+        self.average = None
+        if average:
+            self.average = copy.deepcopy(self.model)
+            self.average.load_state_dict(average)
+        self.optimiser.state.clear()
+        self._load_momenta(_below("optimiser.", tensors))
+        if self.buffer is not None and snapshot.chains is not None:
+            self.buffer.images.copy_(snapshot.chains)
+
+    def leave_trail(self) -> None:
+        """Remember the state as one to go back to, once it has proved to be good."""
+        self.trail = [*self.trail, self.snapshot()][-_TRAIL:]
+
+    def _record(self) -> dict[str, Any]:
+        record: dict[str, Any] = {"step": self.step, "metrics": self.metrics}
+        if self.trail or self.watch != Watch():
+            trail = [snapshot.step for snapshot in self.trail]
+            record["guard"] = {**self.watch.record(), "trail": trail}
+        return record
+
+    def _trail(self, folder: Path, newest: Snapshot) -> list[Snapshot]:
+        """Find what a checkpoint's run could go back to: older ones, or how it began, as here."""
+        run = folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent
+        found = []
+        for step in newest.record.get("guard", {}).get("trail", []):
+            archive = run / "checkpoints" / f"{step:06d}"
+            if step == newest.step:
+                found.append(newest)
+            elif archive.is_dir():
+                found.append(Snapshot.read(archive, self.buffer))
+            elif step == self.step == 0:
+                found.append(self.snapshot())
+        return found
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -157,7 +251,13 @@ class TrainingState:
             parameter = parameters[int(number)]
             if value.shape == parameter.shape:  # in the parameter's memory format
                 value = torch.empty_like(parameter).copy_(value)
+            else:  # Adam counts its steps in place
+                value = value.clone()
             self.optimiser.state[parameter][name] = value
+
+
+def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
