@@ -14,7 +14,7 @@ from torch import Tensor
 from jemstone.checkpoints import checkpoints, newest_checkpoint
 from jemstone.data import DataSet, fingerprint, load
 from jemstone.errors import Mistake
-from jemstone.files import read_json, read_tensors
+from jemstone.files import is_file, read_json, read_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.recipes import (
     Recipe,
@@ -22,8 +22,10 @@ from jemstone.recipes import (
     build_model,
     build_objective,
     build_sampler,
+    check_data,
     checked,
     read_recipe,
+    refuse_oversized,
 )
 from jemstone.samplers import ClassGaussian, ReplayBuffer, Sampler
 from jemstone.training import (
@@ -32,6 +34,7 @@ from jemstone.training import (
     RunFolder,
     TrainingState,
     choose_device,
+    read_record,
     train,
 )
 from jemstone.types import Generator
@@ -39,7 +42,15 @@ from jemstone.types import Generator
 __all__ = ["Run"]
 
 _PICTURES_PER_CLASS = 8
-_NEEDED = {"data", "data_root", "data_fingerprint", "seed", "checkpoint_every", "device", "bf16"}
+_NEEDED: dict[str, tuple[type, ...]] = {
+    "data": (str,),
+    "data_root": (str, type(None)),
+    "data_fingerprint": (str,),
+    "seed": (int,),
+    "checkpoint_every": (int,),
+    "device": (str,),
+    "bf16": (bool,),
+}
 
 
 @dataclass(frozen=True)
@@ -63,14 +74,15 @@ class Run:
         Raises:
             Mistake: where the folder is not one of a run, or its files are broken.
         """
-        if not (path / "recipe.yaml").is_file():
+        if not is_file(path / "recipe.yaml"):
             raise Mistake(f"{path} is not a run: name a folder that `jemstone train --out` made")
         environment = read_json(path / "environment.json")
-        if not isinstance(environment, dict) or not environment.keys() >= _NEEDED:
-            raise Mistake(f"{path / 'environment.json'} is not that of a run")
+        _check_environment(environment, path / "environment.json")
         recipe = read_recipe(path / "recipe.yaml")
         try:
             checked(recipe)
+            if recipe.optimisation.steps is None:
+                raise Mistake("optimisation.steps is not there, as it is in every run")
         except Mistake as error:
             raise Mistake(f"{path / 'recipe.yaml'}: {error}") from error
         return cls(path, recipe, environment)
@@ -104,11 +116,8 @@ class Run:
         """
         if not checkpoints(self.path):
             return 0
-        file = newest_checkpoint(self.path) / "training.json"
-        try:
-            return int(read_json(file)["step"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise Mistake(f"{file} does not name its step") from error
+        step, _ = read_record(newest_checkpoint(self.path))
+        return step
 
     @cached_property
     def gaussian(self) -> ClassGaussian:
@@ -138,9 +147,14 @@ class Run:
         """Load the weights to use, in eval mode.
 
         Raises:
-            Mistake: where the run has no checkpoint, or a broken one.
+            Mistake: where the run has no checkpoint, or one that is broken or another run's.
         """
-        return JointEnergyModel.from_pretrained(newest_checkpoint(self.path))
+        folder = newest_checkpoint(self.path)
+        model = JointEnergyModel.from_pretrained(folder)
+        arguments = model.config["arguments"]
+        if (arguments["channels"], arguments["classes"]) != (self.gaussian.shape[0], self.classes):
+            raise Mistake(f"{folder} holds a network for other images than the run's")
+        return model
 
     def sampler(self, name: str) -> Sampler:
         """Build a sampler of the run's recipe, from scratch.
@@ -159,7 +173,9 @@ class Run:
         file = newest_checkpoint(self.path) / "chains-0.safetensors"
         if not file.is_file():
             return None
-        images = read_tensors(file)["images"]
+        images = read_tensors(file).get("images")
+        if images is None or images.shape[1:] != self.gaussian.shape or len(images) % self.classes:
+            raise Mistake(f"{file} does not hold the chains of this run")
         by_turns: Tensor = images.unflatten(0, (self.classes, -1)).transpose(0, 1)
         return by_turns.flatten(0, 1)
 
@@ -172,13 +188,19 @@ class Run:
         Raises:
             Mistake: where the checkpoint is broken.
         """
+        check_data(self.recipe, data)
+        if (data.shape, len(data.classes)) != (self.gaussian.shape, self.classes):
+            raise Mistake(f"{self.path / 'init.safetensors'} is of other images than {data.name}")
+        refuse_oversized(self.recipe, data.shape, self.classes, len(data.train), self.device.memory)
         model = build_model(self.recipe, data, self.seed).to(self.device.name)
         chains = Generator(self.seed).fold("chains")
         gaussian = self.gaussian.to(self.device.name)
         buffer = build_buffer(self.recipe, gaussian, self.classes, chains)
         state = TrainingState(model, self.recipe.optimisation.build(model), buffer)
-        if self.steps_done:
+        if checkpoints(self.path):
             state.load(newest_checkpoint(self.path))
+            for _ in RunFolder(self.path).metrics():
+                pass  # they are cut back to the step: what is broken is told before that
         return state
 
     def train(
@@ -225,3 +247,18 @@ class Run:
             return self.sampler("attack")(model, y, Generator(self.seed).fold("picture")).cpu()
 
         return painted if buffer is None else chains
+
+
+def _check_environment(environment: Any, file: Path) -> None:
+    """Refuse an environment that lacks something, or says it in another type.
+
+    Raises:
+        Mistake: where it is not that of a run.
+    """
+    if not isinstance(environment, dict) or not environment.keys() >= _NEEDED.keys():
+        raise Mistake(f"{file} is not that of a run")
+    for name, kinds in _NEEDED.items():
+        if type(environment[name]) not in kinds:
+            raise Mistake(f"{file}: {name} is not what a run writes there")
+    if environment["checkpoint_every"] < 1:
+        raise Mistake(f"{file}: checkpoint_every is 1 or more")

@@ -88,6 +88,8 @@ class ReplayBuffer:
         Raises:
             Mistake: where the images have another shape.
         """
+        if "images" not in state or state["images"].dtype != self.images.dtype:
+            raise Mistake("the saved replay buffer holds no images")
         if state["images"].shape != self.images.shape:
             raise Mistake(
                 f"the saved replay buffer has shape {tuple(state['images'].shape)}, "

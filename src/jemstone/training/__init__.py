@@ -5,7 +5,7 @@ from jemstone.training.guard import Diverged, Guard
 from jemstone.training.loop import Interrupted, Listener, released, train
 from jemstone.training.optimisation import Optimisation
 from jemstone.training.run_folder import RunFolder, write_grid
-from jemstone.training.state import TrainingState
+from jemstone.training.state import TrainingState, read_record
 
 __all__ = [
     "Device",
@@ -17,6 +17,7 @@ __all__ = [
     "RunFolder",
     "TrainingState",
     "choose_device",
+    "read_record",
     "released",
     "train",
     "write_grid",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from jemstone.checkpoints import older_checkpoints
 from jemstone.errors import Mistake
-from jemstone.files import finite, write_whole
+from jemstone.files import finite, parse_json, read_lines, write_whole
 from jemstone.model import JointEnergyModel
 from jemstone.training.state import TrainingState
 
@@ -70,7 +70,9 @@ class RunFolder:
         """Write ``checkpoint/``, keep the last few before it, draw a picture."""
         state.save(self.checkpoint, model)
         for folder in older_checkpoints(self.path)[:-_KEPT]:
-            shutil.rmtree(folder)
+            # A link may lead out of the run: only what lies in its folder is its own.
+            if folder.resolve().is_relative_to(self.path.resolve()):
+                shutil.rmtree(folder)
         if self.picture is not None:
             write_grid(self.path / "samples" / f"{state.step:06d}.png", self.picture(model))
 
@@ -82,16 +84,14 @@ class RunFolder:
         """Yield the lines of ``metrics.jsonl``; a last line cut short by a crash is left out."""
         if not self.metrics_file.is_file():
             return
-        lines = self.metrics_file.read_text(encoding="utf-8").splitlines()
+        lines = [line for line in read_lines(self.metrics_file) if line]
         for number, line in enumerate(lines):
+            where = f"{self.metrics_file}, line {number + 1}"
             try:
-                metrics = json.loads(line)
-                metrics["step"] + 0
-                yield metrics
-            except (ValueError, TypeError, KeyError) as error:
+                yield _metrics(line, where)
+            except Mistake:
                 if number + 1 < len(lines):
-                    where = f"{self.metrics_file}, line {number + 1}"
-                    raise Mistake(f"{where}: not the metrics of a step") from error
+                    raise
 
     def cut_back(self, step: int) -> None:
         """Drop the metrics after ``step``, which a resumed run will write again."""
@@ -100,3 +100,15 @@ class RunFolder:
         kept = [json.dumps(line) for line in self.metrics() if line["step"] <= step]
         text = "".join(f"{line}\n" for line in kept)
         write_whole(self.metrics_file, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def _metrics(line: str, where: str) -> dict[str, Any]:
+    """Read a line of metrics: its step, and numbers or null by name."""
+    metrics = parse_json(line, where)
+    plain = isinstance(metrics, dict) and all(
+        value is None or type(value) is float or (type(value) is int and abs(value) < 2**63)
+        for value in metrics.values()
+    )
+    if not plain or type(metrics.get("step")) is not int:
+        raise Mistake(f"{where}: not the metrics of a step")
+    return dict(metrics)

@@ -14,12 +14,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from jemstone.errors import Mistake
+from jemstone.errors import Mistake, brief
 from jemstone.files import read_json, read_tensors, write_json, write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.samplers import ReplayBuffer
 
-__all__ = ["TrainingState"]
+__all__ = ["TrainingState", "read_record"]
+
+_MOMENTA = {"momentum_buffer", "step", "exp_avg", "exp_avg_sq"}  # of SGD and Adam
 
 
 @dataclass
@@ -84,7 +86,7 @@ class TrainingState:
             write_tensors(beside / "chains-0.safetensors", self.buffer.state_dict())
         write_json(beside / "training.json", {"step": self.step, "metrics": self.metrics})
         if folder.exists():
-            former = read_json(folder / "training.json")["step"]
+            former, _ = read_record(folder)
             archive = folder.parent / "checkpoints" / f"{former:06d}"
             shutil.rmtree(archive, ignore_errors=True)
             archive.parent.mkdir(exist_ok=True)
@@ -98,9 +100,8 @@ class TrainingState:
             Mistake: where a file is missing, broken, or of another run's shape.
         """
         tensors = read_tensors(folder / "training.safetensors")
-        record = read_json(folder / "training.json")
+        self.step, self.metrics = read_record(folder)
         try:
-            self.step, self.metrics = record["step"], record["metrics"]
             self.model.load_state_dict(_below("model.", tensors))
             average = _below("average.", tensors)
             if average:
@@ -112,8 +113,7 @@ class TrainingState:
         except (KeyError, TypeError, RuntimeError, IndexError, ValueError) as error:
             if isinstance(error, Mistake):
                 raise
-            reason = " ".join(str(error).split())
-            raise Mistake(f"{folder} does not fit this run: {reason}") from error
+            raise Mistake(f"{folder} does not fit this run: {brief(error)}") from error
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -131,9 +131,31 @@ class TrainingState:
         for key, value in tensors.items():
             number, name = key.split(".")
             parameter = parameters[int(number)]
+            if name not in _MOMENTA or int(number) < 0:
+                raise Mistake(f"no optimiser here keeps '{key}'")
             if value.shape == parameter.shape:  # in the parameter's memory format
                 value = torch.empty_like(parameter).copy_(value)
+            elif name != "step" or value.dim():
+                raise Mistake(f"the optimiser's '{key}' has another shape than its weights")
             self.optimiser.state[parameter][name] = value
+
+
+def read_record(folder: Path) -> tuple[int, dict[str, float]]:
+    """Read a checkpoint's step, and the numbers that were newest then.
+
+    Args:
+        folder: of the checkpoint.
+
+    Raises:
+        Mistake: where the file is missing, broken, or names no step of a run.
+    """
+    file = folder / "training.json"
+    record = read_json(file)
+    if not isinstance(record, dict) or type(record.get("step")) is not int or record["step"] < 0:
+        raise Mistake(f"{file} does not fit a run: it names no step")
+    if not isinstance(record.get("metrics"), dict):
+        raise Mistake(f"{file} does not fit a run: it names no metrics")
+    return record["step"], record["metrics"]
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
