@@ -127,6 +127,9 @@ def _load_torchvision(name: str, root: Path, *, download: bool) -> DataSet:
 
     kind: Callable[..., Any] = getattr(datasets, _TORCHVISION[name][0])
     by_split = name == "svhn"
+    pickled = root / _TORCHVISION[name][0] / "processed"
+    if pickled.is_dir():  # torchvision would prefer these to the plain files beside them
+        raise Mistake(f"{pickled} holds pickles of an old torchvision: move it away")
 
     def split(train: bool) -> Any:
         choice = {"split": "train" if train else "test"} if by_split else {"train": train}
