@@ -17,7 +17,7 @@ test: lint ## lint, then the tests (not those marked slow, gpu or stress)
 	$(BIN)/python -m pytest
 
 stress: $(VENV)/.dev ## the long counts
-	$(BIN)/python -m pytest tests/stress -m stress --timeout 0
+	$(BIN)/python -m pytest -m stress --timeout 0
 
 lint: $(VENV)/.dev ## style, formatting, types, and which room imports which
 	$(BIN)/ruff check .

@@ -1,11 +1,14 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from jemstone.errors import Mistake
 from jemstone.files import (
+    check_new,
     finite,
     read_json,
     read_tensors,
@@ -113,3 +116,38 @@ def test_other_formats_are_no_tensors(content, tmp_path):
 def test_missing_tensors_are_a_mistake(tmp_path):
     with pytest.raises(Mistake, match="missing"):
         read_tensors(tmp_path / "t.safetensors")
+
+
+@pytest.mark.parametrize("where", range(-40, 0, 7))
+def test_a_flipped_bit_is_told(where, tmp_path):
+    path = tmp_path / "t.safetensors"
+    write_tensors(path, {"a": torch.rand(5), "b": torch.arange(5)})
+    content = bytearray(path.read_bytes())
+    content[where] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(Mistake, match="damaged"):
+        read_tensors(path)
+
+
+def test_the_same_tensors_are_the_same_file(tmp_path):
+    for name in ("a", "b"):
+        write_tensors(tmp_path / name, {f"{i}": torch.arange(i) for i in range(20)})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_tensors_of_others_carry_no_digest_and_are_read(tmp_path):
+    save_file({"a": torch.arange(3)}, tmp_path / "t.safetensors")
+    assert read_tensors(tmp_path / "t.safetensors")["a"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "1e999", '{"a": -Infinity}', "9" * 5000])
+def test_what_is_no_json_number_is_refused(text, tmp_path):
+    (tmp_path / "value.json").write_text(text)
+    with pytest.raises(Mistake, match="JSON"):
+        read_json(tmp_path / "value.json")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a\0b", "\udc80", "x" * 300])
+def test_a_name_that_no_file_can_have_is_a_mistake(name, tmp_path):
+    with pytest.raises(Mistake, match="--out"):
+        check_new(Path(name) if name in ("", ".") else tmp_path / name)

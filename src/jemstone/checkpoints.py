@@ -15,7 +15,8 @@ __all__ = ["checkpoints", "newest_checkpoint", "older_checkpoints"]
 
 def older_checkpoints(run: Path) -> list[Path]:
     """Return the checkpoints before the newest, oldest first."""
-    folders = (run / "checkpoints").glob("[0-9]*")
+    found = (run / "checkpoints").glob("[0-9]*")
+    folders = [folder for folder in found if folder.name.isdecimal() and folder.is_dir()]
     return sorted(folders, key=lambda folder: (len(folder.name), folder.name))
 
 

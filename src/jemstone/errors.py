@@ -5,11 +5,24 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["Mistake", "nearest", "unknown"]
+__all__ = ["Mistake", "brief", "nearest", "unknown"]
+
+_LONGEST = 80  # characters of what somebody gave, where it is said again
+_LONGEST_REASON = 300
 
 
 class Mistake(ValueError):
     """The user's mistake: one line that says what is wrong and how to mend it."""
+
+
+def brief(reason: object) -> str:
+    r"""Return what somebody else's error says, in one line of bearable length.
+
+    >>> brief("two\nlines")
+    'two lines'
+    """
+    line = " ".join(str(reason).split())
+    return line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "..."
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -25,6 +38,7 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> Mistake:
     "no recipe 'robust-jam': did you mean 'robust-jem'? (known: jem, robust-jem)"
     """
     names = list(names)
+    name = name if len(name) <= _LONGEST else name[:_LONGEST] + "..."
     guess = nearest(name, names)
     hint = f"did you mean '{guess}'? " if guess else ""
     return Mistake(f"no {kind} '{name}': {hint}(known: {', '.join(names)})")

@@ -7,7 +7,8 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from jemstone.checkpoints import checkpoints
-from jemstone.errors import Mistake
+from jemstone.errors import Mistake, brief
 from jemstone.files import read_json, read_tensors, write_json, write_tensors
 from jemstone.functional.energies import joint_energy, marginal_energy
-from jemstone.nn import build
+from jemstone.nn import build, outline
 
 __all__ = ["JointEnergyModel", "Normalise"]
 
@@ -153,23 +154,64 @@ class JointEnergyModel(nn.Module):
             Mistake: where files are missing or broken, or do not fit the network.
         """
         folder = Path(folder)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise Mistake(f"{folder} is not a folder with a model: name a run's folder")
         folder = next(iter(reversed(checkpoints(folder))), folder)
         config = read_json(folder / "config.json")
         try:
             if classifier is None and config["architecture"] is None:
                 raise Mistake(f"{folder} holds the weights of your own network: pass classifier=")
+            tensors = read_tensors(folder / "model.safetensors")
             if classifier is None:
+                # Held to the weights before it gets memory of its own.
+                like = outline(config["architecture"], config["arguments"])
+                _check_shapes(like, tensors)
+                _check_normalisation(config, config["arguments"]["channels"])
                 classifier = build(config["architecture"], config["arguments"])
             model = cls(classifier, config["mean"], config["std"])
-            model.load_state_dict(read_tensors(folder / "model.safetensors"))
+            model.load_state_dict(tensors)
         except Mistake:
             raise
-        except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise Mistake(f"{folder} does not hold a model of that shape: {reason}") from error
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise Mistake(
+                f"{folder} does not hold a model of that shape: {brief(error)}"
+            ) from error
         return model.eval()
+
+
+def _check_shapes(classifier: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse weights that are not those of the network.
+
+    Raises:
+        Mistake: naming the first that differs.
+    """
+    for name, like in classifier.state_dict().items():
+        found = tensors.get(f"classifier.{name}")
+        if found is None:
+            raise Mistake(f"the weights lack classifier.{name}, which the configuration asks for")
+        if found.shape != like.shape:
+            raise Mistake(
+                f"the weights' classifier.{name} is {tuple(found.shape)}, the configuration "
+                f"asks for {tuple(like.shape)}"
+            )
+
+
+def _check_normalisation(config: Mapping[str, Any], channels: int) -> None:
+    """Refuse a normalisation that is not one number, or one for each channel, std above zero.
+
+    Raises:
+        Mistake: naming which.
+    """
+    for name in ("mean", "std"):
+        numbers = config[name]
+        if numbers is None:
+            continue
+        numbers = numbers if isinstance(numbers, list) else [numbers]
+        plain = all(type(number) in (int, float) for number in numbers)
+        if not plain or len(numbers) not in (1, channels):
+            raise Mistake(f"the configuration's {name} is not one number for each channel")
+        if name == "std" and min(numbers) <= 0:
+            raise Mistake("the configuration's std is not above zero")
 
 
 def _channels(numbers: Sequence[float] | float | None, default: float) -> Sequence[float]:

@@ -132,7 +132,14 @@ DATA = {
     "a negative label": ({"train_labels": np.array([0, 1, -1, 1])}, "-1"),
     "a label outside the classes": ({"test_labels": np.array([0, 7])}, "7"),
     "sizes that differ": ({"test_images": np.zeros((2, 9, 9), np.uint8)}, "same"),
-    "one image of a class": ({"train_labels": np.array([0, 0, 0, 1])}, "at least two"),
+    "images without pixels": (
+        {
+            "train_images": np.zeros((4, 0, 8), np.uint8),
+            "test_images": np.zeros((2, 0, 8), np.uint8),
+        },
+        "no pixels",
+    ),
+    "a class of a billion": ({"train_labels": np.array([0, 0, 0, 10**9])}, "classes"),
     "pickled arrays": ({"train_images": np.array([None] * 4)}, "readable"),
 }
 

@@ -215,3 +215,11 @@ def test_the_environment_may_name_the_root(tmp_path, monkeypatch):
     monkeypatch.setenv("JEMSTONE_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(Mistake, match="nowhere"):
         load("cifar10")
+
+
+def test_pickles_of_an_old_torchvision_are_not_read(tmp_path):
+    processed = tmp_path / "MNIST" / "processed"
+    processed.mkdir(parents=True)
+    for name in ("training.pt", "test.pt"):
+        (processed / name).write_bytes(b"\x80\x04\x95pickle")
+    assert "pickles" in refusal("mnist", tmp_path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from jemstone.functional.gaussian import draw_gaussian, fit_gaussian
+from jemstone.functional.gaussian import draw_gaussian, fit_gaussian, lonely_classes
 
 SIZE, CLASSES, JITTER = 4, 3, 1e-3
 
@@ -36,12 +36,39 @@ def test_the_jitter_keeps_constant_pixels_drawable():
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_a_class_of_fewer_than_two_images_is_refused(count, labelled):
+def test_a_class_of_fewer_than_two_images_takes_the_covariance_of_all(count, labelled):
     images, labels = labelled
     labels = torch.where(labels == 1, 0, labels)
     labels[:count] = 1
-    with pytest.raises(ValueError, match=f"class 1 has {count} images"):
-        fit_gaussian(images, labels, CLASSES, JITTER)
+    assert lonely_classes(labels, CLASSES) == {1: count}
+    means, factors = fit_gaussian(images, labels, CLASSES, JITTER)
+    flat = images.flatten(1)
+    expected = flat[0] if count else flat.mean(dim=0)
+    np.testing.assert_allclose(means[1], expected, rtol=1e-5)
+    within = sum((labels == k).sum() - 1 for k in (0, 2))
+    scatter = sum(np.cov(flat[labels == k].T) * int((labels == k).sum() - 1) for k in (0, 2))
+    covariance = scatter / int(within) + JITTER * np.eye(SIZE)
+    np.testing.assert_allclose(factors[1] @ factors[1].T, covariance, rtol=1e-4, atol=1e-5)
+
+
+def test_the_other_classes_do_not_feel_a_lonely_one(labelled):
+    images, labels = labelled
+    of_all = fit_gaussian(images, labels, CLASSES, JITTER)
+    with_another = fit_gaussian(images, labels, CLASSES + 1, JITTER)
+    assert lonely_classes(labels, CLASSES) == {}
+    for alone, beside in zip(of_all, with_another, strict=True):
+        assert torch.equal(alone, beside[:CLASSES])
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_where_every_class_is_lonely_the_images_together_tell(count, labelled):
+    images, labels = labelled[0][:count], torch.arange(count)
+    means, factors = fit_gaussian(images, labels, count, JITTER)
+    flat = images.flatten(1).numpy()
+    covariance = np.cov(flat, rowvar=False) if count > 1 else np.zeros((SIZE, SIZE))
+    covariance = covariance + JITTER * np.eye(SIZE)
+    np.testing.assert_allclose(means, flat, rtol=1e-5)
+    np.testing.assert_allclose(factors[0] @ factors[0].T, covariance, rtol=1e-4, atol=1e-5)
 
 
 def test_moments_of_draws_are_those_of_the_fit(labelled, generator):

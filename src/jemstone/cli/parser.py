@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
-from jemstone.errors import Mistake, nearest
+from jemstone.errors import Mistake, brief, nearest
 
 if TYPE_CHECKING:
     from jemstone.training import Device
@@ -55,11 +55,11 @@ class Parser(ArgumentParser):
         except Mistake:
             raise
         except Exception as error:  # jsonargparse raises what argparse, yaml and types raise
-            raise Mistake(self._explained(" ".join(str(error).split()))) from error
+            raise Mistake(self._explained(brief(error))) from error
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise instead of printing the usage."""
-        raise Mistake(self._explained(" ".join(message.split()))) from ex
+        raise Mistake(self._explained(brief(message))) from ex
 
     def _explained(self, message: str) -> str:
         message = message.replace("<class 'float'>", "number").replace("<class 'int'>", "integer")
@@ -73,6 +73,8 @@ class Parser(ArgumentParser):
             for option in action.option_strings
             if option.startswith("--")
         ]
+        if stranger[1] in known:
+            return f"--{stranger[1]} takes no such value: see {self.prog} --help"
         guess = nearest(stranger[1], known)
         hint = f": did you mean --{guess}?" if guess else f": see {self.prog} --help"
         return f"no option --{stranger[1]}{hint}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,11 +18,14 @@ from jemstone.data import to_bytes
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, balanced_labels, draw
 from jemstone.files import check_new, write_whole
+from jemstone.memory import refuse_beyond_memory
 from jemstone.recipes import SAMPLERS
 from jemstone.training import Processes, join, write_grid
 from jemstone.types import Generator
 
 __all__ = ["run"]
+
+_COPIES = 16  # bytes of a sample's pixel: drawn, joined and written
 
 
 def run(argv: Sequence[str]) -> int:
@@ -43,6 +47,9 @@ def _sample(argv: Sequence[str], processes: Processes) -> int:
     classes = opened.classes
     if arguments.label is not None and not 0 <= arguments.label < classes:
         raise Mistake(f"--label is one of 0 to {classes - 1}, not {arguments.label}")
+    refuse_beyond_memory(
+        arguments.n * math.prod(opened.gaussian.shape) * _COPIES, f"--n {arguments.n}"
+    )
     device = choose_for_judging(arguments.device, arguments.precision)
     model = opened.model().to(device.name)
     y = balanced_labels(arguments.n, classes)

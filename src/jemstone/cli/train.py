@@ -16,11 +16,16 @@ from jemstone.cli.voice import restarted, speaks
 from jemstone.data import DataSet, load
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, begin
-from jemstone.recipes import Recipe, read_recipe, recipe_for, to_yaml
+from jemstone.functional.gaussian import lonely_classes
+from jemstone.recipes import Recipe, estimate, read_recipe, recipe_for, to_yaml
 from jemstone.training import Diverged, Interrupted, Processes, choose_device, join
 
 __all__ = ["run", "train_run"]
 
+_FALLBACK = (
+    "its Gaussian is that of all classes together",
+    "its Gaussian has the covariance of all classes",
+)
 _EXAMPLE = "jemstone train robust-jem --data digits --out runs/a --attack.eps 0.1"
 
 
@@ -77,7 +82,13 @@ def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> in
     recipe, state = run.recipe, run.state(data, processes)
     where = f"{run.device}, {processes.world} processes" if processes.world > 1 else run.device
     resumed = f", resumed from step {state.step}" if state.step else ""
-    say(f"{recipe.name} ({recipe.budget}) on {data.name}, {where}, {run.steps} steps{resumed}")
+    needed = estimate(recipe, data.shape, len(data.classes), len(data.train))
+    say(
+        f"{recipe.name} ({recipe.budget}) on {data.name}, {where}, {run.steps} steps, "
+        f"{needed}{resumed}"
+    )
+    for k, images in lonely_classes(data.train.y, len(data.classes)).items():
+        say(f"class {data.classes[k]} has {('no image', 'one image')[images]}: {_FALLBACK[images]}")
     with watched(recipe.name, run.steps, plain_every=max(20, run.steps // 20)) as watcher:
         try:
             run.train(data, watcher, state=state)

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from jemstone.archives import read_arrays
 from jemstone.data.image_set import DataSet, Images
 from jemstone.errors import Mistake, unknown
+from jemstone.files import is_file
 
 __all__ = ["NAMES", "data_root", "fingerprint", "is_flippable", "load"]
 
@@ -24,6 +26,7 @@ _TORCHVISION = {
     "cifar100": ("CIFAR100", True),
     "svhn": ("SVHN", False),
 }
+_MOST_CLASSES = 100_000
 NAMES = ("digits", *_TORCHVISION)
 
 
@@ -60,10 +63,10 @@ def load(name: str, root: str | Path | None = None) -> DataSet:
     folder = data_root(root)
     if folder is None:
         return _load_torchvision(name, Path.home() / ".cache" / "jemstone" / "data", download=True)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise Mistake(f"the data root {folder} is not a folder")
     archive = folder / f"{name}.npz"
-    if archive.is_file():
+    if is_file(archive):
         return _load_npz(archive, name=name, flip=is_flippable(name))
     return _load_torchvision(name, folder, download=False)
 
@@ -101,6 +104,8 @@ def _images(pixels: Any, labels: Any, where: str) -> Images:
             f"{where}: {len(pixels)} images need as many integer labels, "
             f"not {labels.dtype} of shape {labels.shape}"
         )
+    if 0 in pixels.shape[1:]:
+        raise Mistake(f"{where}: images of shape {pixels.shape[1:]} have no pixels")
     pixels = pixels[:, None] if pixels.ndim == 3 else np.moveaxis(pixels, 3, 1)
     return Images(
         torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(labels.astype(np.int64))
@@ -108,22 +113,12 @@ def _images(pixels: Any, labels: Any, where: str) -> Images:
 
 
 def _load_npz(path: Path, name: str, flip: bool) -> DataSet:
-    if not path.is_file():
-        raise Mistake(f"{path} is not there: name an existing .npz file")
-    keys = ("train_images", "train_labels", "test_images", "test_labels")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            missing = [key for key in keys if key not in archive]
-            if missing:
-                raise Mistake(f"{path} lacks {', '.join(missing)}")
-            arrays = {key: archive[key] for key in keys}
-    except Mistake:
-        raise
-    except Exception as error:  # zip, numpy and zlib each have their own
-        raise Mistake(f"{path} is not a readable .npz file: {error}") from error
+    arrays = read_arrays(path, ("train_images", "train_labels", "test_images", "test_labels"))
     train = _images(arrays["train_images"], arrays["train_labels"], f"{path} (train)")
     test = _images(arrays["test_images"], arrays["test_labels"], f"{path} (test)")
     count = int(train.labels.max()) + 1 if len(train) else 0
+    if count > _MOST_CLASSES:
+        raise Mistake(f"{path}: a label is {count - 1}, classes go up to {_MOST_CLASSES - 1}")
     return DataSet(name, train, test, tuple(str(k) for k in range(count)), flip)
 
 
@@ -132,6 +127,9 @@ def _load_torchvision(name: str, root: Path, *, download: bool) -> DataSet:
 
     kind: Callable[..., Any] = getattr(datasets, _TORCHVISION[name][0])
     by_split = name == "svhn"
+    pickled = root / _TORCHVISION[name][0] / "processed"
+    if pickled.is_dir():  # torchvision would prefer these to the plain files beside them
+        raise Mistake(f"{pickled} holds pickles of an old torchvision: move it away")
 
     def split(train: bool) -> Any:
         choice = {"split": "train" if train else "test"} if by_split else {"train": train}

@@ -12,8 +12,16 @@ from jemstone._version import __version__
 from jemstone.data import DataSet, data_root, fingerprint
 from jemstone.errors import Mistake
 from jemstone.experiments.runs import Run
-from jemstone.files import check_new, write_json
-from jemstone.recipes import Recipe, build_model, changed, checked, write_recipe
+from jemstone.files import check_name, check_new, write_json
+from jemstone.recipes import (
+    Recipe,
+    build_model,
+    changed,
+    check_data,
+    checked,
+    refuse_oversized,
+    write_recipe,
+)
 from jemstone.samplers import ClassGaussian
 from jemstone.training import Device, choose_device
 
@@ -50,6 +58,7 @@ def begin(
     Raises:
         Mistake: where the folder holds something, or the recipe cannot be built.
     """
+    check_name(path)
     empty = path.is_dir() and not any(path.iterdir())
     if again and path.exists() and not empty:
         begun, wanted = Run.open(path), resolved(checked(recipe), data, processes)
@@ -62,8 +71,10 @@ def begin(
     recipe = resolved(checked(recipe), data, processes)
     if checkpoint_every is not None and checkpoint_every < 1:
         raise Mistake(f"checkpoint_every is 1 or more, not {checkpoint_every}")
-    build_model(recipe, data, seed)  # what cannot be built is refused before a file is written
     device = device or choose_device()
+    # What cannot fit or be built is refused before a file is written.
+    refuse_oversized(recipe, data.shape, len(data.classes), len(data.train), device.memory)
+    build_model(recipe, data, seed)
     source = source or data.name
     folder = data_root(root)
     environment = {
@@ -105,16 +116,15 @@ def resolved(recipe: Recipe, data: DataSet, processes: int = 1) -> Recipe:
     Raises:
         Mistake: where a number does not fit the data.
     """
-    optimisation, size = recipe.optimisation, min(data.shape[1:])
+    optimisation = recipe.optimisation
     batch = min(optimisation.batch_size, len(data.train))
     steps = optimisation.steps_in_all(len(data.train) // batch)
     if batch < processes:
         raise Mistake(f"optimisation.batch_size is at least the number of processes, {processes}")
     if steps < 1:
         raise Mistake("optimisation.epochs gives no step: ask for more, or for --steps")
-    if recipe.augmentation.padding >= size:
-        raise Mistake(f"augmentation.padding is below the image size, {size}")
+    check_data(recipe, data)
     least, each = len(data.classes) * processes, " for each process" * (processes > 1)
     if recipe.weights.likelihood and recipe.chains.size < least:
         raise Mistake(f"chains.size is at least the number of classes{each}, {least}")
-    return changed(recipe, {"optimisation.steps": steps})
+    return checked(changed(recipe, {"optimisation.steps": steps}))

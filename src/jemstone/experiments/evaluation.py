@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from jemstone.data import DataSet, Images, fingerprint, to_bytes
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.runs import Run
+from jemstone.memory import refuse_beyond_memory
 from jemstone.metrics import (
     Seen,
     agreement,
@@ -34,6 +36,7 @@ SUITES = ("quick",)
 _SAMPLERS = ("combined", "energy", "attack")
 _PGD_STEPS, _RESTARTS = 20, 2
 _LEAST_PER_CLASS = 10
+_COPIES = 16  # bytes of a sample's pixel: drawn, joined, rounded and looked at
 
 
 def balanced_labels(count: int, classes: int) -> Tensor:
@@ -120,6 +123,7 @@ def evaluate(
             f"{data.name} has {len(data.classes)} classes of {data.shape} images, the run "
             f"{run.classes} of {run.gaussian.shape}: judge it on data of its own shape"
         )
+    refuse_beyond_memory(count * math.prod(data.shape) * _COPIES, f"--n {count}")
     generator, processes = Generator(seed), processes or Processes()
     device = device or Device(run.device.name)
     model = run.model().to(device.name)

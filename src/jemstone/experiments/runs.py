@@ -14,7 +14,7 @@ from torch import Tensor
 from jemstone.checkpoints import checkpoints, newest_checkpoint
 from jemstone.data import DataSet, fingerprint, load
 from jemstone.errors import Mistake
-from jemstone.files import read_json, read_tensors
+from jemstone.files import is_file, read_json, read_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.recipes import (
     Recipe,
@@ -22,8 +22,10 @@ from jemstone.recipes import (
     build_model,
     build_objective,
     build_sampler,
+    check_data,
     checked,
     read_recipe,
+    refuse_oversized,
 )
 from jemstone.samplers import ClassGaussian, ReplayBuffer, Sampler, join_chains
 from jemstone.training import (
@@ -35,6 +37,7 @@ from jemstone.training import (
     TrainingState,
     chains_files,
     choose_device,
+    read_record,
     train,
 )
 from jemstone.types import Generator
@@ -42,7 +45,15 @@ from jemstone.types import Generator
 __all__ = ["Run"]
 
 _PICTURES_PER_CLASS = 8
-_NEEDED = {"data", "data_root", "data_fingerprint", "seed", "checkpoint_every", "device", "bf16"}
+_NEEDED: dict[str, tuple[type, ...]] = {
+    "data": (str,),
+    "data_root": (str, type(None)),
+    "data_fingerprint": (str,),
+    "seed": (int,),
+    "checkpoint_every": (int,),
+    "device": (str,),
+    "bf16": (bool,),
+}
 
 
 @dataclass(frozen=True)
@@ -66,14 +77,15 @@ class Run:
         Raises:
             Mistake: where the folder is not one of a run, or its files are broken.
         """
-        if not (path / "recipe.yaml").is_file():
+        if not is_file(path / "recipe.yaml"):
             raise Mistake(f"{path} is not a run: name a folder that `jemstone train --out` made")
         environment = read_json(path / "environment.json")
-        if not isinstance(environment, dict) or not environment.keys() >= _NEEDED:
-            raise Mistake(f"{path / 'environment.json'} is not that of a run")
+        _check_environment(environment, path / "environment.json")
         recipe = read_recipe(path / "recipe.yaml")
         try:
             checked(recipe)
+            if recipe.optimisation.steps is None:
+                raise Mistake("optimisation.steps is not there, as it is in every run")
         except Mistake as error:
             raise Mistake(f"{path / 'recipe.yaml'}: {error}") from error
         return cls(path, recipe, environment)
@@ -107,11 +119,7 @@ class Run:
         """
         if not checkpoints(self.path):
             return 0
-        file = newest_checkpoint(self.path) / "training.json"
-        try:
-            return int(read_json(file)["step"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise Mistake(f"{file} does not name its step") from error
+        return int(read_record(newest_checkpoint(self.path))["step"])
 
     @cached_property
     def gaussian(self) -> ClassGaussian:
@@ -141,9 +149,14 @@ class Run:
         """Load the weights to use, in eval mode.
 
         Raises:
-            Mistake: where the run has no checkpoint, or a broken one.
+            Mistake: where the run has no checkpoint, or one that is broken or another run's.
         """
-        return JointEnergyModel.from_pretrained(newest_checkpoint(self.path))
+        folder = newest_checkpoint(self.path)
+        model = JointEnergyModel.from_pretrained(folder)
+        arguments = model.config["arguments"]
+        if (arguments["channels"], arguments["classes"]) != (self.gaussian.shape[0], self.classes):
+            raise Mistake(f"{folder} holds a network for other images than the run's")
+        return model
 
     def sampler(self, name: str) -> Sampler:
         """Build a sampler of the run's recipe, from scratch.
@@ -163,6 +176,8 @@ class Run:
         if not files[0].is_file():
             return None
         images = join_chains([read_tensors(file)["images"] for file in files], self.classes)
+        if images.shape[2:] != self.gaussian.shape:
+            raise Mistake(f"{files[0]} does not hold the chains of this run")
         return images.transpose(0, 1).flatten(0, 1)
 
     def state(self, data: DataSet, processes: Processes | None = None) -> TrainingState:
@@ -176,6 +191,10 @@ class Run:
         Raises:
             Mistake: where the checkpoint is broken.
         """
+        check_data(self.recipe, data)
+        if (data.shape, len(data.classes)) != (self.gaussian.shape, self.classes):
+            raise Mistake(f"{self.path / 'init.safetensors'} is of other images than {data.name}")
+        refuse_oversized(self.recipe, data.shape, self.classes, len(data.train), self.device.memory)
         model = build_model(self.recipe, data, self.seed).to(self.device.name)
         chains = Generator(self.seed).fold("chains")
         gaussian = self.gaussian.to(self.device.name)
@@ -185,6 +204,8 @@ class Run:
         state = TrainingState(model, optimiser, buffer, processes=processes)
         if checkpoints(self.path):
             state.load(newest_checkpoint(self.path))
+            for _ in RunFolder(self.path).metrics():
+                pass  # they are cut back to the step: what is broken is told before that
         return state
 
     def train(
@@ -233,3 +254,18 @@ class Run:
             return self.sampler("attack")(model, y, Generator(self.seed).fold("picture")).cpu()
 
         return painted if buffer is None else chains
+
+
+def _check_environment(environment: Any, file: Path) -> None:
+    """Refuse an environment that lacks something, or says it in another type.
+
+    Raises:
+        Mistake: where it is not that of a run.
+    """
+    if not isinstance(environment, dict) or not environment.keys() >= _NEEDED.keys():
+        raise Mistake(f"{file} is not that of a run")
+    for name, kinds in _NEEDED.items():
+        if type(environment[name]) not in kinds:
+            raise Mistake(f"{file}: {name} is not what a run writes there")
+    if environment["checkpoint_every"] < 1:
+        raise Mistake(f"{file}: checkpoint_every is 1 or more")

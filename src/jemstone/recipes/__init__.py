@@ -10,7 +10,8 @@ from jemstone.recipes.build import (
     build_sampler,
     build_walk,
 )
-from jemstone.recipes.check import checked
+from jemstone.recipes.check import check_data, checked
+from jemstone.recipes.estimate import Estimate, estimate, refuse_oversized
 from jemstone.recipes.papers import PAPERS, Figure, Paper
 from jemstone.recipes.schema import Recipe, changed, flattened
 from jemstone.recipes.yaml_files import read_recipe, to_yaml, write_recipe
@@ -19,6 +20,7 @@ __all__ = [
     "BUDGETS",
     "PAPERS",
     "SAMPLERS",
+    "Estimate",
     "Figure",
     "Paper",
     "Recipe",
@@ -29,10 +31,13 @@ __all__ = [
     "build_sampler",
     "build_walk",
     "changed",
+    "check_data",
     "checked",
+    "estimate",
     "flattened",
     "read_recipe",
     "recipe_for",
+    "refuse_oversized",
     "resizing",
     "to_yaml",
     "write_recipe",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -38,7 +39,23 @@ __all__ = [
     "build_objective",
     "build_sampler",
     "build_walk",
+    "network_arguments",
 ]
+
+
+def network_arguments(recipe: Recipe, channels: int, classes: int) -> tuple[str, dict[str, Any]]:
+    """Return the architecture's name, and the arguments that it takes of a recipe.
+
+    Args:
+        recipe: of the run.
+        channels: C of the images.
+        classes: K.
+    """
+    fields = dataclasses.asdict(recipe.network)
+    architecture = fields.pop("architecture")
+    taken = inspect.signature(ARCHITECTURES[architecture]).parameters
+    arguments = {name: value for name, value in fields.items() if name in taken}
+    return architecture, arguments | {"channels": channels, "classes": classes}
 
 
 def build_model(recipe: Recipe, data: DataSet, seed: int) -> JointEnergyModel:
@@ -52,11 +69,7 @@ def build_model(recipe: Recipe, data: DataSet, seed: int) -> JointEnergyModel:
     Raises:
         Mistake: for a network that cannot be built.
     """
-    fields = dataclasses.asdict(recipe.network)
-    architecture = fields.pop("architecture")
-    taken = inspect.signature(ARCHITECTURES[architecture]).parameters
-    arguments = {name: value for name, value in fields.items() if name in taken}
-    arguments |= {"channels": data.shape[0], "classes": len(data.classes)}
+    architecture, arguments = network_arguments(recipe, data.shape[0], len(data.classes))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**63)
         classifier = build(architecture, arguments)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection
 
+from jemstone.data import DataSet
 from jemstone.errors import Mistake, unknown
 from jemstone.functional.balls import BALLS
 from jemstone.nn import ARCHITECTURES
@@ -12,9 +14,12 @@ from jemstone.nn.modes import MODES
 from jemstone.nn.wide_resnet import NORMS
 from jemstone.recipes.schema import Langevin, Recipe, flattened
 
-__all__ = ["checked"]
+__all__ = ["check_data", "checked"]
 
 _ANY = math.inf
+_LARGEST = sys.float_info.max
+_MOST_STEPS = 100_000  # of a walk
+_LONGEST_NAME = 80
 _BOUNDS: dict[str, tuple[float, float]] = {
     # by the last word of the field's path: one name a thing
     "depth": (10, 1000),
@@ -23,7 +28,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "momentum": (0, 1),
     "weight_decay": (0, _ANY),
     "batch_size": (1, 1_000_000),
-    "epochs": (0, _ANY),
+    "epochs": (0, 1_000_000),
     "steps": (1, 1_000_000_000),
     "warmup": (0, _ANY),
     "decay": (0, 1),
@@ -45,12 +50,13 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "likelihood": (0, _ANY),
     "eps": (0, _ANY),
     "step_size": (0, _ANY),
-    "inner": (1, 1_000_000),
+    "inner": (1, 10_000),
     "clip": (0, _ANY),
     "jitter": (0, _ANY),
     "size": (1, 100_000_000),
     "reinit": (0, 1),
     "factor": (0, _ANY),
+    "pivot": (0, 1),
 }
 
 
@@ -76,17 +82,38 @@ def checked(recipe: Recipe) -> Recipe:
         if bounds is None or not isinstance(value, int | float):
             continue
         # A NaN compares false with everything, so it is refused too.
-        if not bounds[0] <= value <= bounds[1] or math.isinf(value):
+        if not bounds[0] <= value <= bounds[1] or value > _LARGEST:
             limit = "" if math.isinf(bounds[1]) else f" to {bounds[1]:g}"
             least = f"at least {bounds[0]:g}" if not limit else f"in {bounds[0]:g}{limit}"
-            raise Mistake(f"{path} is {value:g}: it has to be finite and {least}")
+            raise Mistake(f"{path} is {_short(value)}: it has to be finite and {least}")
+    if not recipe.name.isprintable() or len(recipe.name) > _LONGEST_NAME:
+        raise Mistake("a recipe's name is a line of text")
     for path, walk in walks(recipe).items():
+        if walk.steps > _MOST_STEPS:
+            raise Mistake(f"{path}.steps is {walk.steps}: it has to be in 1 to {_MOST_STEPS}")
         if walk.temperature is not None and (walk.noise or walk.clip or walk.inner > 1):
             raise Mistake(f"{path}.temperature stands alone: noise 0, clip null, inner 1")
     weights = recipe.weights
     if not (weights.cross_entropy or weights.adversarial or weights.likelihood):
         raise Mistake("all weights are zero: give at least one objective a weight above 0")
     return recipe
+
+
+def check_data(recipe: Recipe, data: DataSet) -> None:
+    """Refuse a recipe whose numbers do not fit a data set.
+
+    Raises:
+        Mistake: naming the first that does not.
+    """
+    size = min(data.shape[1:])
+    if recipe.augmentation.padding >= size:
+        raise Mistake(f"augmentation.padding is below the image size, {size}")
+    if recipe.weights.likelihood and recipe.chains.size < len(data.classes):
+        raise Mistake(f"chains.size is at least the number of classes, {len(data.classes)}")
+
+
+def _short(value: float) -> str:
+    return f"{value:g}" if abs(value) <= _LARGEST else "beyond any float"
 
 
 def walks(recipe: Recipe) -> dict[str, Langevin]:

@@ -16,6 +16,8 @@ from jemstone.types import Generator
 
 __all__ = ["ClassGaussian", "Uniform"]
 
+_WHOLE = torch.int64
+
 
 @dataclass(frozen=True)
 class Uniform:
@@ -53,7 +55,7 @@ class ClassGaussian:
     def fit(
         cls, images: Tensor, labels: Tensor, classes: int | None = None, *, jitter: float = 2.5e-5
     ) -> ClassGaussian:
-        """Fit one Gaussian per class.
+        """Fit one Gaussian per class; one with fewer than two images takes from the others.
 
         Args:
             images: (N, C, H, W) in [0, 1].
@@ -62,20 +64,19 @@ class ClassGaussian:
             jitter: added to the variances; JEM++'s 1e-4 in [-1, 1] is 2.5e-5 here.
 
         Raises:
-            Mistake: where a class has fewer than two images, lengths differ, or pixels lie
-                outside [0, 1].
+            Mistake: where a label is of no class, lengths differ, or pixels lie outside [0, 1].
         """
         if len(labels) != len(images) or not len(images):
             raise Mistake(f"{len(images)} images have {len(labels)} labels: give one for each")
         if not ((images >= 0) & (images <= 1)).all():
             raise Mistake("pixels lie outside [0, 1]: rescale the images")
         count = int(labels.max()) + 1 if classes is None else classes
+        if not 0 <= int(labels.min()) <= int(labels.max()) < count:
+            raise Mistake(f"a label is outside 0..{count - 1}")
         try:
             means, factors = fit_gaussian(images, labels, count, jitter)
         except RuntimeError as error:  # of the Cholesky factorisation
             raise Mistake("pixels that hardly vary need more jitter for a Gaussian") from error
-        except ValueError as error:
-            raise Mistake(str(error)) from error
         return cls(means, factors, (images.shape[1], images.shape[2], images.shape[3]))
 
     def __call__(self, y: Tensor, generator: Generator) -> Tensor:
@@ -104,6 +105,13 @@ class ClassGaussian:
         tensors = read_tensors(path)
         try:
             channels, height, width = tensors["shape"].tolist()
-            return cls(tensors["means"], tensors["factors"], (channels, height, width))
-        except (KeyError, ValueError) as error:
+            means, factors = tensors["means"], tensors["factors"]
+        except (KeyError, TypeError, ValueError) as error:
             raise Mistake(f"{path} does not hold class-Gaussian statistics") from error
+        shape = (channels, height, width)
+        classes, size = len(means) if means.dim() else 0, math.prod(shape)
+        fitting = (means.shape, factors.shape) == ((classes, size), (classes, size, size))
+        real = means.dtype == factors.dtype == torch.float32 and tensors["shape"].dtype == _WHOLE
+        if not (fitting and real and classes and min(shape) > 0):
+            raise Mistake(f"{path} does not hold class-Gaussian statistics that fit each other")
+        return cls(means, factors, shape)

@@ -147,6 +147,9 @@ class ReplayBuffer:
         Raises:
             Mistake: where the images have another shape.
         """
+        for state in states:
+            if "images" not in state or state["images"].dtype != self.images.dtype:
+                raise Mistake("the saved replay buffer holds no images")
         saved = join_chains([state["images"] for state in states], self.classes)
         mine = saved[:, self.share].flatten(0, 1)
         if mine.shape != self.images.shape:

@@ -6,7 +6,7 @@ from jemstone.training.loop import Interrupted, Listener, released, train
 from jemstone.training.optimisation import Optimisation
 from jemstone.training.processes import Processes, join
 from jemstone.training.run_folder import RunFolder, write_grid
-from jemstone.training.state import TrainingState, chains_files
+from jemstone.training.state import TrainingState, chains_files, read_record
 
 __all__ = [
     "Device",
@@ -22,6 +22,7 @@ __all__ = [
     "chains_files",
     "choose_device",
     "join",
+    "read_record",
     "released",
     "train",
     "write_grid",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from jemstone.errors import Mistake, unknown
+from jemstone.memory import machine_memory
 
 __all__ = ["Device", "choose_device"]
 
@@ -29,6 +30,13 @@ class Device:
     def autocast(self) -> torch.autocast:
         """Return the context in which training passes run."""
         return torch.autocast(self.name, torch.bfloat16, enabled=self.bf16)
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes that there are; None where the system does not tell."""
+        if self.name == "cuda":
+            return int(torch.cuda.get_device_properties(0).total_memory)
+        return machine_memory()
 
     def __str__(self) -> str:
         return f"{self.name}, {'bf16' if self.bf16 else 'fp32'}"

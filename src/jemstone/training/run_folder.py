@@ -12,7 +12,7 @@ from torch import Tensor
 
 from jemstone.checkpoints import older_checkpoints
 from jemstone.errors import Mistake
-from jemstone.files import finite, write_whole
+from jemstone.files import finite, parse_json, read_lines, write_whole
 from jemstone.model import JointEnergyModel
 from jemstone.training.state import TrainingState
 
@@ -81,7 +81,9 @@ class RunFolder:
         for folder in older:
             step = int(folder.name)
             lost = step > state.step  # of a way the run has left
-            if lost or (folder not in older[-_KEPT:] and step not in trail):
+            kept = folder in older[-_KEPT:] or step in trail
+            # A link may lead out of the run: only what lies in its folder is its own.
+            if (lost or not kept) and folder.resolve().is_relative_to(self.path.resolve()):
                 shutil.rmtree(folder)
         if self.picture is not None:
             write_grid(self.path / "samples" / f"{state.step:06d}.png", self.picture(model))
@@ -129,13 +131,28 @@ class RunFolder:
         """Yield the lines of ``metrics.jsonl``; a last line cut short by a crash is left out."""
         if not self.metrics_file.is_file():
             return
-        lines = self.metrics_file.read_text(encoding="utf-8").splitlines()
+        lines = [line for line in read_lines(self.metrics_file) if line]
         for number, line in enumerate(lines):
+            where = f"{self.metrics_file}, line {number + 1}"
             try:
-                metrics = json.loads(line)
-                metrics["step"] + 0
-                yield metrics
-            except (ValueError, TypeError, KeyError) as error:
+                yield _line(line, where)
+            except Mistake:
                 if number + 1 < len(lines):
-                    where = f"{self.metrics_file}, line {number + 1}"
-                    raise Mistake(f"{where}: not the metrics of a step") from error
+                    raise
+
+
+def _line(line: str, where: str) -> dict[str, Any]:
+    """Read a line: a step's numbers or nulls by name, or an event, which has words too."""
+    read = parse_json(line, where)
+    words = (str,) if isinstance(read, dict) and "event" in read else ()
+    plain = isinstance(read, dict) and all(
+        value is None
+        or type(value) in (float, *words)
+        or (type(value) is int and abs(value) < 2**63)
+        for value in read.values()
+    )
+    if not plain or type(read.get("step")) is not int:
+        raise Mistake(f"{where}: not the metrics of a step")
+    if "to" in read and type(read["to"]) is not int:
+        raise Mistake(f"{where}: not the event of a run")
+    return dict(read)

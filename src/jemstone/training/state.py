@@ -15,15 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jemstone.errors import Mistake
+from jemstone.errors import Mistake, brief
 from jemstone.files import read_json, read_tensors, sync, write_json, write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.samplers import ReplayBuffer
 from jemstone.training.guard import Watch
 from jemstone.training.processes import Processes
 
-__all__ = ["Snapshot", "TrainingState", "chains_files"]
+__all__ = ["Snapshot", "TrainingState", "chains_files", "read_record"]
 
+_MOMENTA = {"momentum_buffer", "step", "exp_avg", "exp_avg_sq"}  # of SGD and Adam
 _TRAIL = 2
 
 
@@ -59,7 +60,7 @@ class Snapshot:
             Mistake: where a file is missing, broken, or of another run's shape.
         """
         tensors = read_tensors(folder / "training.safetensors")
-        record = read_json(folder / "training.json")
+        record = read_record(folder)
         chains = None
         if buffer is not None:
             chains = buffer.dealt(*map(read_tensors, chains_files(folder)))
@@ -163,7 +164,7 @@ class TrainingState:
     def _take_name(beside: Path, folder: Path) -> None:
         sync(beside)
         if folder.exists():
-            former = read_json(folder / "training.json")["step"]
+            former = read_record(folder)["step"]
             archive = folder.parent / "checkpoints" / f"{former:06d}"
             shutil.rmtree(archive, ignore_errors=True)
             archive.parent.mkdir(exist_ok=True)
@@ -184,8 +185,7 @@ class TrainingState:
         except (KeyError, TypeError, RuntimeError, IndexError, ValueError, AttributeError) as error:
             if isinstance(error, Mistake):
                 raise
-            reason = " ".join(str(error).split())
-            raise Mistake(f"{folder} does not fit this run: {reason}") from error
+            raise Mistake(f"{folder} does not fit this run: {brief(error)}") from error
 
     def snapshot(self) -> Snapshot:
         """Return a copy of all that is remembered, on the processor."""
@@ -249,11 +249,33 @@ class TrainingState:
         for key, value in tensors.items():
             number, name = key.split(".")
             parameter = parameters[int(number)]
+            if name not in _MOMENTA or int(number) < 0:
+                raise Mistake(f"no optimiser here keeps '{key}'")
             if value.shape == parameter.shape:  # in the parameter's memory format
                 value = torch.empty_like(parameter).copy_(value)
+            elif name != "step" or value.dim():
+                raise Mistake(f"the optimiser's '{key}' has another shape than its weights")
             else:  # Adam counts its steps in place
                 value = value.clone()
             self.optimiser.state[parameter][name] = value
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read a checkpoint's record: its step, the newest numbers, what the guard remembered.
+
+    Args:
+        folder: of the checkpoint.
+
+    Raises:
+        Mistake: where the file is missing, broken, or names no step of a run.
+    """
+    file = folder / "training.json"
+    record = read_json(file)
+    if not isinstance(record, dict) or type(record.get("step")) is not int or record["step"] < 0:
+        raise Mistake(f"{file} does not fit a run: it names no step")
+    if not isinstance(record.get("metrics"), dict):
+        raise Mistake(f"{file} does not fit a run: it names no metrics")
+    return record
 
 
 def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

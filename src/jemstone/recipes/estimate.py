@@ -1,0 +1,155 @@
+"""What a run will need, told before it starts: memory, part by part.
+
+The parts are counted from shapes alone: the network is built without weights, and one image is
+passed through it without numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from jemstone.errors import Mistake
+from jemstone.memory import gibibytes
+from jemstone.nn import outline
+from jemstone.recipes.build import network_arguments
+from jemstone.recipes.schema import Recipe, changed, flattened
+
+__all__ = ["Estimate", "estimate", "refuse_oversized"]
+
+_FLOAT, _DOUBLE = 4, 8
+_PROGRAM = 760 * 2**20  # the interpreter with its libraries, as measured
+_DRAWING = 5  # copies of the replay buffer while it is first drawn: words, their halves, normals
+_KNOBS = {
+    # what makes a part smaller, and the least it may be
+    "replay buffer": "chains.size",
+    "passes": "optimisation.batch_size",
+    "weights": "network.width",
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes by part.
+
+    Args:
+        parts: what is kept, and for what.
+    """
+
+    parts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """Bytes in all."""
+        return sum(self.parts.values())
+
+    def __str__(self) -> str:
+        return f"about {gibibytes(self.total)}"
+
+
+@functools.lru_cache(maxsize=64)
+def _measured(
+    architecture: str, arguments: tuple[tuple[str, object], ...], shape: tuple[int, int, int]
+) -> tuple[int, int]:
+    """Return the numbers in the weights, and those that a pass of one image keeps."""
+    network = outline(architecture, dict(arguments)).eval()
+    kept = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal kept
+        kept += output.numel()
+
+    for layer in network.modules():
+        if not list(layer.children()) and not isinstance(layer, nn.Identity):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        network(torch.empty(1, *shape, device="meta"))
+    return sum(p.numel() for p in network.parameters()), kept
+
+
+def estimate(recipe: Recipe, shape: tuple[int, int, int], classes: int, images: int) -> Estimate:
+    """Estimate the memory of a run.
+
+    Args:
+        recipe: of the run.
+        shape: (C, H, W).
+        classes: K.
+        images: training images.
+
+    Raises:
+        Mistake: for a network that cannot be built.
+    """
+    architecture, arguments = network_arguments(recipe, shape[0], classes)
+    weights, kept = _measured(architecture, tuple(arguments.items()), shape)
+    size, parts, optimisation = math.prod(shape), recipe.weights, recipe.optimisation
+    # Weights, gradient, and the copy that a checkpoint is made of; momenta; the average.
+    copies = 3 + (2 if optimisation.optimiser == "adam" else 1) + (optimisation.ema > 0)
+    # Each objective keeps its passes until the step's gradient. A walk's own are let go before
+    # the pass over its end, which is as large.
+    passes = 2 * (parts.likelihood > 0) + (parts.cross_entropy > 0) + (parts.adversarial > 0)
+    batch = min(optimisation.batch_size, images)
+    chains = recipe.chains.size if parts.likelihood > 0 else 0
+    moving = {
+        "weights": weights * _FLOAT * copies,
+        "passes": batch * kept * _FLOAT * passes,
+        "replay buffer": chains * size * _FLOAT * _DRAWING,
+    }
+    # The factors; and before training their copy to be written, and covariances in the making.
+    factors = size**2 * _FLOAT * classes
+    fitting = factors + size**2 * 3 * _DOUBLE
+    return Estimate(
+        {
+            "program": _PROGRAM,
+            "images": images * size * (1 + _FLOAT),
+            "class Gaussians": factors + max(0, fitting - sum(moving.values())),
+            **moving,
+        }
+    )
+
+
+def refuse_oversized(
+    recipe: Recipe, shape: tuple[int, int, int], classes: int, images: int, there: int | None
+) -> Estimate:
+    """Estimate the memory of a run, and refuse one that cannot fit.
+
+    Args:
+        recipe: of the run.
+        shape: (C, H, W).
+        classes: K.
+        images: training images.
+        there: bytes that there are; None where that is not known.
+
+    Raises:
+        Mistake: naming the settings with which it would fit.
+    """
+    needed = estimate(recipe, shape, classes, images)
+    if there is None or needed.total <= there:
+        return needed
+    told = f"this run needs {needed}, there are {gibibytes(there)}"
+    smaller, now = recipe, needed
+    while now.total > there:
+        numbers = dict(flattened(smaller))
+        least = {"chains.size": classes, "optimisation.batch_size": 1, "network.width": 1}
+        knobs = [
+            (now.parts[part], field)
+            for part, field in _KNOBS.items()
+            if now.parts[part] and numbers[field] > least[field]
+        ]
+        if not knobs:
+            largest = max(now.parts, key=lambda part: now.parts[part])
+            raise Mistake(
+                f"{told}, and no setting makes it fit: {largest} alone take "
+                f"{gibibytes(now.parts[largest])}; give fewer classes, or smaller or fewer images"
+            )
+        _, field = max(knobs)
+        smaller = changed(smaller, {field: max(least[field], numbers[field] // 2)})
+        now = estimate(smaller, shape, classes, images)
+    before = dict(flattened(recipe))
+    settings = [
+        f"--{field} {value}" for field, value in flattened(smaller) if value != before[field]
+    ]
+    raise Mistake(f"{told}: it fits with {' '.join(settings)}")
