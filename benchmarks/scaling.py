@@ -38,6 +38,9 @@ class Clock:
     def on_metrics(self, step, metrics):
         pass
 
+    def on_event(self, event):
+        pass
+
     def on_checkpoint(self, state, model):
         pass
 

@@ -25,6 +25,9 @@ __all__ = [
 _FLAGS = ("--help", "-h", "--print_config")
 
 
+_KINDS = {"float": "number", "int": "integer", "bool": "true or false", "NoneType": "null"}
+
+
 class Parser(ArgumentParser):
     """A parser of one command, whose errors are :class:`Mistake`.
 
@@ -62,8 +65,17 @@ class Parser(ArgumentParser):
         raise Mistake(self._explained(brief(message))) from ex
 
     def _explained(self, message: str) -> str:
-        message = message.replace("<class 'float'>", "number").replace("<class 'int'>", "integer")
+        for kind, word in _KINDS.items():
+            message = message.replace(f"<class '{kind}'>", word)
         message = re.sub(r"typing\.Literal\[(.*?)\]", r"one of \1", message)
+        wrong = re.match(r'Parser key "([\w.]+)":.*? [Gg](?:ot|iven) value: (.*)', message)
+        if wrong is not None:
+            kinds = dict.fromkeys(re.findall(r"Expected an? (.+?)(?:\. | - | Given|$)", message))
+            wanted = " or ".join(kinds)
+            return f"--{wrong[1]} takes {wanted}, not '{wrong[2]}'"
+        absent = re.match(r"the following arguments are required: (.*)", message)
+        if absent is not None:
+            return f"{self.prog} needs {absent[1]}: see {self.prog} --help"
         stranger = re.match(r"[Uu]nrecognized arguments: --([\w.\-]+)", message)
         if stranger is None:
             return message

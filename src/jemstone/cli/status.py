@@ -19,7 +19,7 @@ def run(argv: Sequence[str]) -> int:
     opened = Run.open(Path(parser.read(argv).run))
     folder = RunFolder(opened.path)
     lines, events = list(folder.metrics()), list(folder.events())
-    step = lines[-1]["step"] if lines else 0
+    step = max(opened.steps_done, lines[-1]["step"] if lines else 0)
     state = "finished" if opened.steps_done >= opened.steps else "unfinished"
     print(f"{opened.path}: {opened.recipe.name} ({opened.recipe.budget}), {state}")
     print(f"  step {step} of {opened.steps}, newest checkpoint at {opened.steps_done}")

@@ -109,7 +109,11 @@ def _resume(argv: Sequence[str], processes: Processes) -> int:
     )
     parser.add_argument("--resume", required=True, help="folder of the run")
     parser.add_argument("--data_root", type=str | None, help="where the data lies now")
-    arguments = parser.read(argv)
+    try:
+        arguments = parser.read(argv)
+    except Mistake as error:
+        hint = "a resumed run keeps its recipe, folder and steps, so give --resume DIR alone"
+        raise Mistake(f"{error} ({hint}, or with --data_root)") from error
     resumed = Run.open(Path(arguments.resume))
     if resumed.steps_done >= resumed.steps:
         say(f"the run is finished: {resumed.steps} steps")

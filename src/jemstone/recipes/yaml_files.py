@@ -65,8 +65,9 @@ def read_recipe(path: Path, base: Recipe | None = None) -> Recipe:
     Raises:
         Mistake: where the file is missing, is not YAML, or does not hold a recipe.
     """
+    plain = read_yaml(path)
     try:
-        return recipe_from(read_yaml(path), base)
+        return recipe_from(plain, base)
     except Mistake as error:
         raise Mistake(f"{path} is not a recipe: {error}") from error
 

@@ -19,6 +19,7 @@ from jemstone.training.state import TrainingState
 __all__ = ["RunFolder", "write_grid"]
 
 _KEPT = 2
+_COLUMNS = 8  # of a run's pictures: one class a row
 
 
 def write_grid(path: Path, x: Tensor, columns: int = 10) -> None:
@@ -86,7 +87,8 @@ class RunFolder:
             if (lost or not kept) and folder.resolve().is_relative_to(self.path.resolve()):
                 shutil.rmtree(folder)
         if self.picture is not None:
-            write_grid(self.path / "samples" / f"{state.step:06d}.png", self.picture(model))
+            picture = self.path / "samples" / f"{state.step:06d}.png"
+            write_grid(picture, self.picture(model), columns=_COLUMNS)
 
     def wants_stop(self) -> bool:
         """Return False: a folder never wants to."""
