@@ -6,8 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from jemstone.cli import main
+from jemstone.errors import Mistake
+from jemstone.experiments import Run
+from jemstone.files import write_tensors
 
 
 @pytest.fixture(scope="session")
@@ -229,3 +233,12 @@ def test_training_state_cut_short_is_one_line(finished, tmp_path, capfd):
     told = capfd.readouterr().err
     assert told.count("\n") == 1, told
     assert "training.safetensors" in told
+
+
+@pytest.mark.parametrize("tensors", [{"other": torch.zeros(2)}, {"images": torch.zeros(50, 3, 4)}])
+def test_chains_of_another_run_are_a_mistake(tensors, finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    write_tensors(run / "checkpoint/chains-0.safetensors", tensors)
+    with pytest.raises(Mistake, match="does not hold the chains"):
+        Run.open(run).chains()

@@ -175,10 +175,11 @@ class Run:
         files = chains_files(newest_checkpoint(self.path))
         if not files[0].is_file():
             return None
-        images = join_chains([read_tensors(file)["images"] for file in files], self.classes)
-        if images.shape[2:] != self.gaussian.shape:
-            raise Mistake(f"{files[0]} does not hold the chains of this run")
-        return images.transpose(0, 1).flatten(0, 1)
+        shares = [read_tensors(file).get("images", torch.empty(0)) for file in files]
+        for file, share in zip(files, shares, strict=True):
+            if share.shape[1:] != self.gaussian.shape:
+                raise Mistake(f"{file} does not hold the chains of this run")
+        return join_chains(shares, self.classes).transpose(0, 1).flatten(0, 1)
 
     def state(self, data: DataSet, processes: Processes | None = None) -> TrainingState:
         """Build what training moves, as it was at the newest checkpoint or at the start.
