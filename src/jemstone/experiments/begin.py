@@ -123,8 +123,5 @@ def resolved(recipe: Recipe, data: DataSet, processes: int = 1) -> Recipe:
         raise Mistake(f"optimisation.batch_size is at least the number of processes, {processes}")
     if steps < 1:
         raise Mistake("optimisation.epochs gives no step: ask for more, or for --steps")
-    check_data(recipe, data)
-    least, each = len(data.classes) * processes, " for each process" * (processes > 1)
-    if recipe.weights.likelihood and recipe.chains.size < least:
-        raise Mistake(f"chains.size is at least the number of classes{each}, {least}")
+    check_data(recipe, data, processes)
     return checked(changed(recipe, {"optimisation.steps": steps}))

@@ -99,8 +99,13 @@ def checked(recipe: Recipe) -> Recipe:
     return recipe
 
 
-def check_data(recipe: Recipe, data: DataSet) -> None:
+def check_data(recipe: Recipe, data: DataSet, processes: int = 1) -> None:
     """Refuse a recipe whose numbers do not fit a data set.
+
+    Args:
+        recipe: to train.
+        data: on what.
+        processes: that train it together.
 
     Raises:
         Mistake: naming the first that does not.
@@ -108,8 +113,9 @@ def check_data(recipe: Recipe, data: DataSet) -> None:
     size = min(data.shape[1:])
     if recipe.augmentation.padding >= size:
         raise Mistake(f"augmentation.padding is below the image size, {size}")
-    if recipe.weights.likelihood and recipe.chains.size < len(data.classes):
-        raise Mistake(f"chains.size is at least the number of classes, {len(data.classes)}")
+    least, each = len(data.classes) * processes, " for each process" * (processes > 1)
+    if recipe.weights.likelihood and recipe.chains.size < least:
+        raise Mistake(f"chains.size is at least the number of classes{each}, {least}")
 
 
 def _short(value: float) -> str:

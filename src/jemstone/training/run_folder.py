@@ -64,13 +64,11 @@ class RunFolder:
 
     def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
         """Append a line to ``metrics.jsonl``."""
-        with open(self.metrics_file, "a", encoding="utf-8") as file:
-            file.write(json.dumps(finite({"step": step, **metrics})) + "\n")
+        self._append({"step": step, **metrics})
 
     def on_event(self, event: dict[str, Any]) -> None:
         """Append a line to ``metrics.jsonl``, which other than metrics has a key ``event``."""
-        with open(self.metrics_file, "a", encoding="utf-8") as file:
-            file.write(json.dumps(finite(event)) + "\n")
+        self._append(event)
 
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
         """Write ``checkpoint/``, keep the last few before it and the trail, draw a picture."""
@@ -128,6 +126,10 @@ class RunFolder:
                 kept.append(line)
         text = "".join(f"{json.dumps(line)}\n" for line in kept)
         write_whole(self.metrics_file, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with open(self.metrics_file, "a", encoding="utf-8") as file:
+            file.write(json.dumps(finite(line)) + "\n")
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of ``metrics.jsonl``; a last line cut short by a crash is left out."""
