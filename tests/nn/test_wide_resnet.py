@@ -55,17 +55,20 @@ def test_every_weight_reaches_the_logits(norm):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_the_stem_then_the_rest_is_the_network():
-    network = WideResNet(3, 4, 10, 1).eval()
+@pytest.mark.parametrize("activation", ["leaky-relu", "silu"])
+@pytest.mark.parametrize(("stride", "inside"), [(1, 32), (2, 16), (4, 8)])
+def test_the_stem_then_the_rest_is_the_network(stride, inside, activation):
+    network = WideResNet(3, 4, 10, 1, stride=stride, activation=activation).eval()
     stem, rest = network.split()
-    x = torch.rand(2, 3, 8, 8)
+    x = torch.rand(2, 3, 32, 32)
+    assert stem(x).shape[-2:] == (inside, inside)
     assert torch.equal(rest(stem(x)), network(x))
     assert type(stem) is nn.Conv2d
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_the_configuration_builds_the_same_network(norm):
-    network = WideResNet(3, 4, 16, 2, norm)
+    network = WideResNet(3, 4, 16, 2, norm, 2, "silu")
     again = WideResNet(**network.config)
     assert {k: v.shape for k, v in again.state_dict().items()} == {
         k: v.shape for k, v in network.state_dict().items()
@@ -81,3 +84,14 @@ def test_a_depth_that_is_not_6_n_plus_4_is_a_mistake(depth):
 def test_an_unknown_norm_is_a_mistake():
     with pytest.raises(Mistake, match="did you mean 'batch'"):
         WideResNet(1, 2, 10, norm="bach")
+
+
+@pytest.mark.parametrize("stride", [0, 3, -2])
+def test_an_odd_stride_is_a_mistake(stride):
+    with pytest.raises(Mistake, match=f"1 or an even number, not {stride}"):
+        WideResNet(1, 2, 10, stride=stride)
+
+
+def test_an_unknown_activation_is_a_mistake():
+    with pytest.raises(Mistake, match="did you mean 'silu'"):
+        WideResNet(1, 2, 10, activation="sulu")

@@ -19,7 +19,7 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
     network.architecture: network for network in (WideResNet, ConvNet)
 }
 
-_MOST = {"channels": 4096, "classes": 1_000_000, "depth": 1000, "width": 4096}
+_MOST = {"channels": 4096, "classes": 1_000_000, "depth": 1000, "width": 4096, "stride": 64}
 
 
 def outline(architecture: str, config: Mapping[str, Any]) -> nn.Module:

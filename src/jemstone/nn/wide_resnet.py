@@ -14,12 +14,16 @@ from torch import Tensor, nn
 
 from jemstone.errors import Mistake, unknown
 
-__all__ = ["NORMS", "WideResNet"]
+__all__ = ["ACTIVATIONS", "NORMS", "WideResNet"]
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
     "group": lambda channels: nn.GroupNorm(min(8, channels), channels),
     "none": lambda channels: nn.Identity(),
+}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "leaky-relu": lambda: nn.LeakyReLU(0.2),
+    "silu": nn.SiLU,
 }
 _BATCH_NORM_MOMENTUM = 0.9  # JEM++'s, in torch's sense: the statistics of about the last batch
 
@@ -35,21 +39,24 @@ def _conv3x3(channels: int, out: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels, out, kernel_size=3, stride=stride, padding=1)
 
 
-def _activation() -> nn.Module:
-    return nn.LeakyReLU(0.2)
+def _stem(channels: int, out: int, stride: int) -> nn.Conv2d:
+    """Build the first convolution; one with a stride sees each pixel as often as any other."""
+    if stride == 1:
+        return _conv3x3(channels, out)
+    return nn.Conv2d(channels, out, kernel_size=2 * stride, stride=stride, padding=stride // 2)
 
 
 class Block(nn.Module):
     """``x + conv(act(norm(conv(act(norm(x))))))``, the shortcut a 1x1 convolution where needed."""
 
-    def __init__(self, channels: int, out: int, stride: int, norm: str) -> None:
+    def __init__(self, channels: int, out: int, stride: int, norm: str, activation: str) -> None:
         super().__init__()
         self.residual = nn.Sequential(
             _norm(norm, channels),
-            _activation(),
+            ACTIVATIONS[activation](),
             _conv3x3(channels, out),
             _norm(norm, out),
-            _activation(),
+            ACTIVATIONS[activation](),
             _conv3x3(out, out, stride),
         )
         self.shortcut: nn.Module = nn.Identity()
@@ -65,10 +72,10 @@ class Block(nn.Module):
 class Head(nn.Module):
     """Norm, activation, mean over the image, linear map to the logits."""
 
-    def __init__(self, channels: int, classes: int, norm: str) -> None:
+    def __init__(self, channels: int, classes: int, norm: str, activation: str) -> None:
         super().__init__()
         self.norm = _norm(norm, channels)
-        self.activation = _activation()
+        self.activation = ACTIVATIONS[activation]()
         self.linear = nn.Linear(channels, classes)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -78,9 +85,10 @@ class Head(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """WRN-depth-width with LeakyReLU 0.2, for images from 8x8 up.
+    """WRN-depth-width, for images from 8x8 up.
 
-    The stem is one convolution, so it is affine: PYLD's inner gradient is constant on it.
+    The stem is one convolution, so it is affine: PYLD's inner gradient is constant on it. With a
+    stride of 2 the trunk works on images half as high and wide, at a quarter of the price.
 
     Args:
         channels: C of the images.
@@ -88,38 +96,54 @@ class WideResNet(nn.Module):
         depth: ``6 n + 4``, n blocks in each of the three groups.
         width: channels are ``16 width``, ``32 width``, ``64 width``.
         norm: ``batch`` (momentum 0.9, as JEM++), ``group`` or ``none`` (as JEM).
+        stride: of the stem; 1, as in the papers, or an even number.
+        activation: ``leaky-relu`` (slope 0.2, as JEM), or ``silu``, which is smooth.
 
     Raises:
-        Mistake: for a depth that is not ``6 n + 4``, or an unknown norm.
+        Mistake: for a depth that is not ``6 n + 4``, an odd stride above 1, or an unknown norm or
+            activation.
     """
 
     architecture: ClassVar[str] = "wide-resnet"
 
     def __init__(
-        self, channels: int, classes: int, depth: int = 28, width: int = 10, norm: str = "batch"
+        self,
+        channels: int,
+        classes: int,
+        depth: int = 28,
+        width: int = 10,
+        norm: str = "batch",
+        stride: int = 1,
+        activation: str = "leaky-relu",
     ) -> None:
         super().__init__()
         if depth < 10 or (depth - 4) % 6:
             raise Mistake(f"a wide ResNet's depth is 6 n + 4 (10, 16, 22, 28, ...), not {depth}")
         if norm not in NORMS:
             raise unknown("norm", norm, NORMS)
+        if activation not in ACTIVATIONS:
+            raise unknown("activation", activation, ACTIVATIONS)
+        if stride < 1 or (stride > 1 and stride % 2):
+            raise Mistake(f"the stem's stride is 1 or an even number, not {stride}")
         self.config: dict[str, Any] = {
             "channels": channels,
             "classes": classes,
             "depth": depth,
             "width": width,
             "norm": norm,
+            "stride": stride,
+            "activation": activation,
         }
         blocks_per_group = (depth - 4) // 6
-        self.stem = _conv3x3(channels, 16)
+        self.stem = _stem(channels, 16, stride)
         blocks: list[nn.Module] = []
         before = 16
-        for out, stride in ((16 * width, 1), (32 * width, 2), (64 * width, 2)):
+        for out, step in ((16 * width, 1), (32 * width, 2), (64 * width, 2)):
             for i in range(blocks_per_group):
-                blocks.append(Block(before, out, stride if i == 0 else 1, norm))
+                blocks.append(Block(before, out, step if i == 0 else 1, norm, activation))
                 before = out
         self.trunk = nn.Sequential(*blocks)
-        self.head = Head(before, classes, norm)
+        self.head = Head(before, classes, norm, activation)
 
     def split(self) -> tuple[nn.Module, nn.Module]:
         """Return the stem, and the rest of the network that reads its output."""

@@ -11,7 +11,7 @@ from jemstone.errors import Mistake, unknown
 from jemstone.functional.balls import BALLS
 from jemstone.nn import ARCHITECTURES
 from jemstone.nn.modes import MODES
-from jemstone.nn.wide_resnet import NORMS
+from jemstone.nn.wide_resnet import ACTIVATIONS, NORMS
 from jemstone.recipes.schema import Langevin, Recipe, flattened
 
 __all__ = ["check_data", "checked"]
@@ -24,6 +24,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     # by the last word of the field's path: one name a thing
     "depth": (10, 1000),
     "width": (1, 100),
+    "stride": (1, 64),
     "learning_rate": (0, _ANY),
     "momentum": (0, 1),
     "weight_decay": (0, _ANY),
@@ -63,6 +64,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 _NAMES: dict[str, Collection[str]] = {
     "network.architecture": ARCHITECTURES,
     "network.norm": NORMS,
+    "network.activation": ACTIVATIONS,
     "attack.norm": BALLS,
     "mode": MODES,
 }

@@ -34,12 +34,16 @@ class Network:
         depth: 6 n + 4 layers.
         width: channels are 16, 32 and 64 times this.
         norm: batch, group or none.
+        stride: of the first convolution: 1, or an even number for a coarser, cheaper network.
+        activation: leaky-relu, or silu.
     """
 
     architecture: str = "wide-resnet"
     depth: int = 10
     width: int = 1
     norm: str = "none"
+    stride: int = 1
+    activation: str = "leaky-relu"
 
 
 @dataclass(frozen=True)
