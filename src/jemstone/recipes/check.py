@@ -11,7 +11,7 @@ from jemstone.errors import Mistake, unknown
 from jemstone.functional.balls import BALLS
 from jemstone.nn import ARCHITECTURES
 from jemstone.nn.modes import MODES
-from jemstone.nn.wide_resnet import ACTIVATIONS, NORMS
+from jemstone.nn.wide_resnet import ACTIVATIONS, INITS, NORMS
 from jemstone.recipes.schema import Langevin, Recipe, flattened
 
 __all__ = ["check_data", "checked"]
@@ -45,6 +45,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "dead": (0, 1),
     "padding": (0, 1000),
     "noise": (0, _ANY),
+    "ramp": (0, _ANY),
     "temperature": (0, _ANY),
     "cross_entropy": (0, _ANY),
     "adversarial": (0, _ANY),
@@ -65,6 +66,7 @@ _NAMES: dict[str, Collection[str]] = {
     "network.architecture": ARCHITECTURES,
     "network.norm": NORMS,
     "network.activation": ACTIVATIONS,
+    "network.init": INITS,
     "attack.norm": BALLS,
     "mode": MODES,
 }
