@@ -169,7 +169,7 @@ def _read(images: Tensor, places: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     for part in places.split(max(1, _CHUNK // images[0].numel())):
         x = images[part].flatten(1)
         # In float32 first, as data sets hand bytes out: bytes and their floats fit alike.
-        yield part, (x.float() / 255.0 if x.dtype == torch.uint8 else x).double()
+        yield part, (x.float().div_(255.0) if x.dtype == torch.uint8 else x).double()
 
 
 def _fit_means(images: Tensor, labels: Tensor, classes: int) -> Tensor:
@@ -188,18 +188,23 @@ def _groups(
     """Yield classes of one covariance, the rows whose scatter it is, and its degrees of freedom."""
     counts = torch.bincount(labels, minlength=len(means))
 
-    def about(centres: Tensor, places: Tensor) -> Rows:
-        return lambda: (x - centres[labels[part]] for part, x in _read(images, places))
-
     for k, places in enumerate(labels.argsort(stable=True).split(counts.tolist())):
         if len(places) >= enough:
-            yield [k], about(means, places), len(places) - 1
+            yield [k], _about(means[k], images, places), len(places) - 1
     few = (counts < enough).nonzero()[:, 0].tolist()
     if not few:
         return
     everything, freedom = torch.arange(len(labels)), int((counts - 1).clamp_min(0).sum())
     if freedom:
-        yield few, about(means, everything), freedom
+        yield few, _about(means, images, everything, labels), freedom
     else:  # no class has two: what tells images apart is all that there is
         of_all = (counts.double() @ means) / len(labels)
-        yield few, about(of_all.expand_as(means), everything), max(1, len(labels) - 1)
+        yield few, _about(of_all, images, everything), max(1, len(labels) - 1)
+
+
+def _about(centres: Tensor, images: Tensor, places: Tensor, labels: Tensor | None = None) -> Rows:
+    """Read images about one centre (D,), or each about that of its class (K, D)."""
+    return lambda: (
+        x.sub_(centres if labels is None else centres[labels[part]])
+        for part, x in _read(images, places)
+    )

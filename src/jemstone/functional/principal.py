@@ -22,7 +22,7 @@ Rows = Callable[[], Iterable[Tensor]]
 
 _SPARE = 16
 _PASSES = 24
-_TOLERANCE = 1e-6  # what another pass has to add to the scatter that is captured
+_TOLERANCE = 1e-5  # what another pass has to add to the scatter that is captured
 
 
 def sketch_size(size: int, rank: int) -> int:
@@ -40,7 +40,7 @@ def principal_directions(rows: Rows, size: int, rank: int) -> tuple[Tensor, Tens
 
     Subspace iteration: a basis :math:`Q` of a few directions more than are wanted becomes that of
     :math:`S Q`, one pass over the rows each time; the pairs are those of :math:`Q^T S Q`, and
-    exact once :math:`Q` spans every row. It ends when a pass adds less than a millionth to the
+    exact once :math:`Q` spans every row. It ends when a pass adds less than 1e-5 of the
     scatter that the leading pairs capture, or after 24 passes. The same rows give the same answer.
 
     References:
