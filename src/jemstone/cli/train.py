@@ -20,7 +20,7 @@ from jemstone.functional.gaussian import lonely_classes
 from jemstone.recipes import Recipe, estimate, read_recipe, recipe_for, to_yaml
 from jemstone.training import Diverged, Interrupted, Processes, choose_device, join
 
-__all__ = ["run", "train_run"]
+__all__ = ["few_images", "run", "train_run"]
 
 _TOLD = 5  # of the classes with too few images
 _EXAMPLE = "jemstone train robust-jem --data digits --out runs/a --attack.eps 0.1"
@@ -84,7 +84,7 @@ def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> in
         f"{recipe.name} ({recipe.budget}) on {data.name}, {where}, {run.steps} steps, "
         f"{needed}{resumed}"
     )
-    for line in _few_images(data, recipe.chains.rank):
+    for line in few_images(data, recipe.chains.rank):
         say(line)
     with watched(recipe.name, run.steps, plain_every=max(20, run.steps // 20)) as watcher:
         try:
@@ -100,8 +100,13 @@ def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> in
     return 0
 
 
-def _few_images(data: DataSet, rank: int | None) -> list[str]:
-    """Say which classes have too few images for a Gaussian of their own, and what they have."""
+def few_images(data: DataSet, rank: int | None) -> list[str]:
+    """Say which classes have too few images for a Gaussian of their own, a line for each.
+
+    Args:
+        data: to train on.
+        rank: of the recipe's Gaussians.
+    """
     few = lonely_classes(data.train.y, len(data.classes), rank)
     lines = [_few(data.classes[k], images, rank) for k, images in few.items()]
     more = len(lines) - _TOLD
