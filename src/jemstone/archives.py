@@ -1,7 +1,8 @@
 """Arrays from ``.npz`` files that may come from anybody: whole numbers, never a pickle.
 
-An array that is stored uncompressed, as :func:`numpy.savez` does, need not be read: it is a run of
-bytes in the file, and can be mapped from where it lies.
+A large array that is stored uncompressed, as :func:`numpy.savez` does, need not be read: it is a
+run of bytes in the file, and can be mapped from where it lies. A small one is read all the same,
+since a file that is written over would pull the ground from under a map.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from jemstone.memory import refuse_beyond_memory
 __all__ = ["array_names", "read_arrays"]
 
 _Array = np.ndarray[Any, Any]
+_LEAST_MAPPED = 2**30  # bytes
 _CHUNK = 2**20  # bytes read at a time, where a member is only checked
 _UNCOMPRESSED = "store it uncompressed, by numpy.savez, and its images stay on the disk"
 
@@ -56,8 +58,9 @@ def read_arrays(
     Args:
         path: of the file.
         names: of the arrays.
-        mapped: those of them that are mapped, read-only, where they are stored uncompressed. They
-            are read through once, to hold them to their sum, but not kept in memory.
+        mapped: those of them that are mapped, read-only, where they have a GiB or more and are
+            stored uncompressed. They are read through once, to hold them to their sum, but not
+            kept in memory.
 
     Raises:
         Mistake: where the file is missing, broken, lacks an array, holds one of another type, or
@@ -120,7 +123,9 @@ def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> _H
 
 
 def _is_mappable(member: zipfile.ZipInfo, header: _Header) -> bool:
-    """Tell whether the numbers lie in the file as they would in memory."""
+    """Tell whether an array is large, and lies in the file as it would in memory."""
+    if member.file_size < _LEAST_MAPPED:
+        return False
     stored = member.compress_type == zipfile.ZIP_STORED
     whole = member.compress_size == member.file_size
     return stored and whole and not header.fortran and math.prod(header.shape) > 0

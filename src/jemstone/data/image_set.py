@@ -196,6 +196,6 @@ def _digits(*parts: Images) -> str:
     for part in parts:
         digest.update(str(tuple(part.pixels.shape)).encode())
         for chunk in part.chunks():
-            digest.update(chunk.flatten().numpy())
-        digest.update(part.labels.contiguous().numpy())
+            digest.update(chunk.flatten().numpy().data)
+        digest.update(part.labels.contiguous().numpy().data)
     return digest.hexdigest()[:_DIGITS]

@@ -19,7 +19,7 @@ ENDINGS = (*(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", 
 _GREY = ("1", "L", "LA")
 _COLOUR = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 _MOST_PIXELS = 2**26
-_ORIENTATION, _LYING = 0x0112, 5  # EXIF: from 5 on, height and width change places
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)  # EXIF: height and width change places
 
 
 class Look(NamedTuple):
@@ -40,7 +40,7 @@ def look(path: str) -> Look:
     """
     with _opened(path) as picture:
         width, height = picture.size
-        lying = _may_lie(picture) and picture.getexif().get(_ORIENTATION, 1) >= _LYING
+        lying = _may_lie(picture) and picture.getexif().get(_ORIENTATION) in _LYING
         return Look(picture.mode in _GREY, (width, height) if lying else (height, width))
 
 
