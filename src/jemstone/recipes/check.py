@@ -6,6 +6,8 @@ import math
 import sys
 from collections.abc import Collection
 
+import torch
+
 from jemstone.data import DataSet
 from jemstone.errors import Mistake, unknown
 from jemstone.functional.balls import BALLS
@@ -54,6 +56,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "inner": (1, 10_000),
     "clip": (0, _ANY),
     "jitter": (0, _ANY),
+    "rank": (1, 1_000_000),
     "size": (1, 100_000_000),
     "reinit": (0, 1),
     "factor": (0, _ANY),
@@ -118,6 +121,14 @@ def check_data(recipe: Recipe, data: DataSet, processes: int = 1) -> None:
     least, each = len(data.classes) * processes, " for each process" * (processes > 1)
     if recipe.weights.likelihood and recipe.chains.size < least:
         raise Mistake(f"chains.size is at least the number of classes{each}, {least}")
+    rank, numbers = recipe.chains.rank, math.prod(data.shape)
+    largest = int(torch.bincount(data.train.y).max())
+    most = min(numbers, largest) - 1
+    if rank is not None and rank > most:
+        raise Mistake(
+            f"chains.rank is {rank}: images have {numbers} numbers and the largest class {largest} "
+            f"of them, so {f'it is at most {most}' if most else 'leave it null'}"
+        )
 
 
 def _short(value: float) -> str:

@@ -99,12 +99,15 @@ class Chains:
     Args:
         init: where chains begin: class-gaussian or uniform.
         jitter: added to the class-Gaussian variances, in squared [0, 1] pixels.
+        rank: principal directions of each class Gaussian, with a diagonal for the rest, where
+            full covariances are too large; null for those.
         size: slots.
         reinit: chance that a drawn chain begins anew.
     """
 
     init: Literal["class-gaussian", "uniform"] = "class-gaussian"
     jitter: float = 2.5e-5
+    rank: int | None = None
     size: int = 10_000
     reinit: float = 0.05
 
