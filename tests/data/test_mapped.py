@@ -121,7 +121,7 @@ def hollow(path, count, side):
                 np.lib.format.write_array(member, labels)
         with archive.open("test_images.npy", "w") as member:
             np.lib.format.write_array(member, np.zeros((2, side, side, 3), np.uint8))
-        with archive.open("train_images.npy", "w") as member:
+        with archive.open("train_images.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, about)
             empty, left = bytes(2**20), count * side * side * 3
             # By hand: the numbers are skipped in the file, and counted in the sum.

@@ -232,6 +232,7 @@ def test_a_hostile_configuration_is_refused(name, workshop):
         JointEnergyModel.from_pretrained(folder)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # about tags, on which nothing hangs
 @pytest.mark.parametrize("count", COUNTS)
 def test_a_damaged_picture_is_read_or_told_in_one_line(count, tmp_path):
     draws, told, shown = random.Random(0), [], 0

@@ -62,7 +62,7 @@ def read(path: str, grey: bool, size: int | None) -> np.ndarray[Any, Any]:
         upright = ImageOps.exif_transpose(picture) if _may_lie(picture) else picture
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")
-            if upright.getchannel("A").getextrema()[0] < 255:
+            if np.asarray(upright.getchannel("A")).min() < 255:
                 raise Mistake(f"{brief(path)} is transparent in places: lay it on a ground first")
         plain = upright.convert("L" if grey else "RGB")
         pixels = np.asarray(plain if size is None else square(plain, size))
