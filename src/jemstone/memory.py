@@ -40,16 +40,18 @@ def gibibytes(size: float) -> str:
     return f"{gib:,.0f} GiB" if gib >= 100 else f"{max(gib, 0.1):.1f} GiB"
 
 
-def refuse_beyond_memory(size: int, what: str) -> None:
+def refuse_beyond_memory(size: int, what: str, remedy: str = "") -> None:
     """Refuse what claims more bytes than the machine has.
 
     Args:
         size: bytes.
         what: claims them.
+        remedy: how to do without.
 
     Raises:
         Mistake: where they do not fit.
     """
     there = machine_memory()
     if there is not None and size > there:
-        raise Mistake(f"{what} claims {gibibytes(size)}, this machine has {gibibytes(there)}")
+        told = f"{what} claims {gibibytes(size)}, this machine has {gibibytes(there)}"
+        raise Mistake(f"{told}: {remedy}" if remedy else told)

@@ -19,10 +19,19 @@ OPTIONS = {
     "recipes": ["budget", "data", "help"],
     "train": [
         *("data", "data-root", "out", "resume", "budget", "config", "print_config", "steps"),
-        *("checkpoint_every", "device", "precision", "seed", "network", "optimisation", "chains"),
+        *(
+            "checkpoint_every",
+            "resize",
+            "device",
+            "precision",
+            "seed",
+            "network",
+            "optimisation",
+            "chains",
+        ),
     ],
     "sample": ["sampler", "n", "label", "out", "device", "precision", "seed"],
-    "evaluate": ["suite", "n", "data", "data_root", "out", "device", "precision", "seed"],
+    "evaluate": ["suite", "n", "data", "data_root", "resize", "out", "device", "precision", "seed"],
     "status": ["help"],
 }
 RIGHT = {

@@ -35,6 +35,7 @@ def _evaluate(argv: Sequence[str], processes: Processes) -> int:
     parser.add_argument("--n", type=int, default=1000, help="samples of each sampler")
     parser.add_argument("--data", type=str | None, help="by default the run's")
     parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
+    parser.add_argument("--resize", type=int | None, help="pixels to fit the images of --data to")
     parser.add_argument("--out", required=True, help="FILE.json")
     common_options(parser)
     arguments = parser.read(argv)
@@ -45,7 +46,14 @@ def _evaluate(argv: Sequence[str], processes: Processes) -> int:
     device = choose_for_judging(arguments.device, arguments.precision)
     opened = Run.open(Path(arguments.run))
     root = arguments.data_root
-    data = load(arguments.data, root) if arguments.data else opened.data(root)
+    if arguments.data:
+        data = processes.in_turn(
+            lambda: load(arguments.data, root, resize=arguments.resize, told=say)
+        )
+    elif arguments.resize is not None:
+        raise Mistake("--resize goes with --data: a run's own images are as it was trained on")
+    else:
+        data = processes.in_turn(lambda: opened.data(root, told=say))
     result = evaluate(
         opened,
         data,

@@ -13,7 +13,7 @@ from typing import Any
 from jemstone.cli.console import say, watched
 from jemstone.cli.parser import Parser, common_options, option_value, positionals
 from jemstone.cli.voice import restarted, speaks
-from jemstone.data import DataSet, load
+from jemstone.data import DataSet, load, set_name
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, begin
 from jemstone.functional.gaussian import lonely_classes
@@ -35,8 +35,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _begin(argv: Sequence[str], processes: Processes) -> int:
-    # In turn, since data may be downloaded.
-    data, base = processes.in_turn(lambda: _chosen(argv))
+    base = _chosen(argv)
     parser = _parser(base)
     # jsonargparse keeps --print_config for itself, and would print its own defaults.
     arguments = parser.read([token for token in argv if token != "--print_config"])
@@ -53,6 +52,10 @@ def _begin(argv: Sequence[str], processes: Processes) -> int:
         raise Mistake("train needs a folder for the run: add --out runs/NAME")
     out = Path(arguments.out)
     device = choose_device(arguments.device, arguments.precision)
+    # In turn, since data may be downloaded, or read into the cache.
+    data = processes.in_turn(
+        lambda: load(arguments.data, arguments.data_root, resize=arguments.resize, told=say)
+    )
 
     def open_or_begin() -> Run:
         if not processes.leads:
@@ -64,6 +67,7 @@ def _begin(argv: Sequence[str], processes: Processes) -> int:
             seed=arguments.seed,
             source=arguments.data,
             root=arguments.data_root,
+            resize=arguments.resize,
             device=device,
             checkpoint_every=arguments.checkpoint_every,
             processes=processes.world,
@@ -79,7 +83,7 @@ def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> in
     recipe, state = run.recipe, run.state(data, processes)
     where = f"{run.device}, {processes.world} processes" if processes.world > 1 else run.device
     resumed = f", resumed from step {state.step}" if state.step else ""
-    needed = estimate(recipe, data.shape, len(data.classes), len(data.train))
+    needed = estimate(recipe, data.shape, len(data.classes), len(data.train), data.resident)
     say(
         f"{recipe.name} ({recipe.budget}) on {data.name}, {where}, {run.steps} steps, "
         f"{needed}{resumed}"
@@ -137,7 +141,7 @@ def _resume(argv: Sequence[str], processes: Processes) -> int:
         if speaks():
             print(resumed.path)
         return 0
-    data = processes.in_turn(lambda: resumed.data(arguments.data_root))
+    data = processes.in_turn(lambda: resumed.data(arguments.data_root, told=say))
     return train_run(resumed, data, processes)
 
 
@@ -146,7 +150,7 @@ def _tunable() -> list[dataclasses.Field[Any]]:
     return [f for f in dataclasses.fields(Recipe) if f.name not in ("name", "budget")]
 
 
-def _chosen(argv: Sequence[str]) -> tuple[DataSet, Recipe]:
+def _chosen(argv: Sequence[str]) -> Recipe:
     """Look up recipe, data and budget, on which the other options' defaults depend."""
     config = option_value(argv, "config")
     names = positionals(argv)
@@ -157,17 +161,18 @@ def _chosen(argv: Sequence[str]) -> tuple[DataSet, Recipe]:
         name = "robust-jem"
     if not name:
         raise Mistake("train needs a recipe: `jemstone recipes` lists them")
-    data = load(option_value(argv, "data", "digits"), option_value(argv, "data_root"))
+    data = set_name(option_value(argv, "data", "digits"))
     budget = option_value(argv, "budget", partial.budget if partial else "small")
-    base = recipe_for(name, data.name, budget)
-    return data, read_recipe(Path(config), base) if config else base
+    base = recipe_for(name, data, budget)
+    return read_recipe(Path(config), base) if config else base
 
 
 def _parser(base: Recipe) -> Parser:
     parser = Parser("train", f"Train a recipe. Defaults: {base.name}, {base.budget}.", _EXAMPLE)
     parser.add_argument("recipe", nargs="?", help="see `jemstone recipes`")
-    parser.add_argument("--data", default="digits", help="name of a data set, or FILE.npz")
+    parser.add_argument("--data", default="digits", help="name of a data set, FILE.npz or FOLDER")
     parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
+    parser.add_argument("--resize", type=int | None, help="pixels to fit all images into")
     parser.add_argument("--out", type=str | None, help="new folder for the run")
     parser.add_argument("--resume", type=str | None, help="folder of a run to go on with")
     parser.add_argument("--budget", default="small", help="quick, small or paper")

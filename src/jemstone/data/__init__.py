@@ -1,9 +1,10 @@
-"""Images in [0, 1], by name."""
+"""Images in [0, 1], by name, file or folder."""
 
 from jemstone.data.augment import Augmentation
+from jemstone.data.cache import cache_folder
 from jemstone.data.epochs import Epochs
-from jemstone.data.image_set import DataSet, Images, to_bytes
-from jemstone.data.load import NAMES, data_root, fingerprint, is_flippable, load
+from jemstone.data.image_set import DataSet, Images, UnknownSet, fingerprint, to_bytes
+from jemstone.data.load import NAMES, data_root, is_flippable, load, load_unknown, set_name
 
 __all__ = [
     "NAMES",
@@ -11,9 +12,13 @@ __all__ = [
     "DataSet",
     "Epochs",
     "Images",
+    "UnknownSet",
+    "cache_folder",
     "data_root",
     "fingerprint",
     "is_flippable",
     "load",
+    "load_unknown",
+    "set_name",
     "to_bytes",
 ]

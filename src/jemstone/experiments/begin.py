@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from jemstone._version import __version__
-from jemstone.data import DataSet, data_root, fingerprint
+from jemstone.data import NAMES, DataSet, data_root, fingerprint
 from jemstone.errors import Mistake
 from jemstone.experiments.runs import Run
 from jemstone.files import check_name, check_new, write_json
@@ -36,6 +36,7 @@ def begin(
     seed: int = 0,
     source: str | None = None,
     root: str | Path | None = None,
+    resize: int | None = None,
     device: Device | None = None,
     checkpoint_every: int | None = None,
     processes: int = 1,
@@ -50,6 +51,7 @@ def begin(
         seed: of everything random.
         source: what the data is loaded by when the run is opened again; its name by default.
         root: where the data lies.
+        resize: height and width that its images were fitted into, if they were.
         device: where to run.
         checkpoint_every: steps between checkpoints; by default a tenth of the run.
         processes: that will train it together.
@@ -73,13 +75,16 @@ def begin(
         raise Mistake(f"checkpoint_every is 1 or more, not {checkpoint_every}")
     device = device or choose_device()
     # What cannot fit or be built is refused before a file is written.
-    refuse_oversized(recipe, data.shape, len(data.classes), len(data.train), device.memory)
+    refuse_oversized(
+        recipe, data.shape, len(data.classes), len(data.train), device.memory, data.resident
+    )
     build_model(recipe, data, seed)
     source = source or data.name
     folder = data_root(root)
     environment = {
-        "data": str(Path(source).resolve()) if source.endswith(".npz") else source,
+        "data": _lasting(source),
         "data_root": None if folder is None else str(folder.resolve()),
+        "resize": resize,
         "data_fingerprint": fingerprint(data),
         "seed": seed,
         "checkpoint_every": checkpoint_every or max(1, (recipe.optimisation.steps or 0) // 10),
@@ -105,6 +110,12 @@ def begin(
     write_json(beside / "environment.json", environment)
     beside.rename(path)
     return Run(path, recipe, environment)
+
+
+def _lasting(source: str) -> str:
+    """Return what a data set is loaded by, wherever the command is then given."""
+    of_files = source not in NAMES and (source.endswith(".npz") or Path(source).is_dir())
+    return str(Path(source).resolve()) if of_files else source
 
 
 def resolved(recipe: Recipe, data: DataSet, processes: int = 1) -> Recipe:

@@ -54,6 +54,7 @@ _NEEDED: dict[str, tuple[type, ...]] = {
     "device": (str,),
     "bf16": (bool,),
 }
+_MAYBE: dict[str, tuple[type, ...]] = {"resize": (int, type(None))}  # not in older runs
 
 
 @dataclass(frozen=True)
@@ -131,16 +132,21 @@ class Run:
         """K."""
         return len(self.gaussian.means)
 
-    def data(self, root: str | None = None) -> DataSet:
+    def data(
+        self, root: str | None = None, told: Callable[[str], object] = lambda line: None
+    ) -> DataSet:
         """Load the run's data.
 
         Args:
             root: where it lies now; by default where it lay when the run began.
+            told: hears how far a long reading is.
 
         Raises:
             Mistake: where it is missing, or is not what the run began with.
         """
-        data = load(self.environment["data"], root or self.environment["data_root"])
+        root = root or self.environment["data_root"]
+        resize = self.environment.get("resize")
+        data = load(self.environment["data"], root, resize=resize, told=told)
         if fingerprint(data) != self.environment["data_fingerprint"]:
             raise Mistake(f"{self.environment['data']} has changed since {self.path} was begun")
         return data
@@ -195,7 +201,14 @@ class Run:
         check_data(self.recipe, data)
         if (data.shape, len(data.classes)) != (self.gaussian.shape, self.classes):
             raise Mistake(f"{self.path / 'init.safetensors'} is of other images than {data.name}")
-        refuse_oversized(self.recipe, data.shape, self.classes, len(data.train), self.device.memory)
+        refuse_oversized(
+            self.recipe,
+            data.shape,
+            self.classes,
+            len(data.train),
+            self.device.memory,
+            data.resident,
+        )
         model = build_model(self.recipe, data, self.seed).to(self.device.name)
         chains = Generator(self.seed).fold("chains")
         gaussian = self.gaussian.to(self.device.name)
@@ -265,8 +278,8 @@ def _check_environment(environment: Any, file: Path) -> None:
     """
     if not isinstance(environment, dict) or not environment.keys() >= _NEEDED.keys():
         raise Mistake(f"{file} is not that of a run")
-    for name, kinds in _NEEDED.items():
-        if type(environment[name]) not in kinds:
+    for name, kinds in (_NEEDED | _MAYBE).items():
+        if type(environment.get(name)) not in kinds:
             raise Mistake(f"{file}: {name} is not what a run writes there")
     if environment["checkpoint_every"] < 1:
         raise Mistake(f"{file}: checkpoint_every is 1 or more")

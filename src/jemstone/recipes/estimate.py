@@ -76,7 +76,13 @@ def _measured(
     return sum(p.numel() for p in network.parameters()), kept
 
 
-def estimate(recipe: Recipe, shape: tuple[int, int, int], classes: int, images: int) -> Estimate:
+def estimate(
+    recipe: Recipe,
+    shape: tuple[int, int, int],
+    classes: int,
+    images: int,
+    resident: int | None = None,
+) -> Estimate:
     """Estimate the memory of a run.
 
     Args:
@@ -84,6 +90,8 @@ def estimate(recipe: Recipe, shape: tuple[int, int, int], classes: int, images: 
         shape: (C, H, W).
         classes: K.
         images: training images.
+        resident: bytes of images that stay in memory; by default those of all training images.
+            Images that are mapped from a file take none.
 
     Raises:
         Mistake: for a network that cannot be built.
@@ -112,8 +120,7 @@ def estimate(recipe: Recipe, shape: tuple[int, int, int], classes: int, images: 
     return Estimate(
         {
             "program": _PROGRAM,
-            # As bytes, and once more while their fingerprint is taken.
-            "images": images * size * 2,
+            "images": images * size if resident is None else resident,
             "class Gaussians": statistics + max(0, fitting - sum(moving.values())),
             **moving,
         }
@@ -121,7 +128,12 @@ def estimate(recipe: Recipe, shape: tuple[int, int, int], classes: int, images: 
 
 
 def refuse_oversized(
-    recipe: Recipe, shape: tuple[int, int, int], classes: int, images: int, there: int | None
+    recipe: Recipe,
+    shape: tuple[int, int, int],
+    classes: int,
+    images: int,
+    there: int | None,
+    resident: int | None = None,
 ) -> Estimate:
     """Estimate the memory of a run, and refuse one that cannot fit.
 
@@ -131,11 +143,12 @@ def refuse_oversized(
         classes: K.
         images: training images.
         there: bytes that there are; None where that is not known.
+        resident: see :func:`estimate`.
 
     Raises:
         Mistake: naming the settings with which it would fit.
     """
-    needed = estimate(recipe, shape, classes, images)
+    needed = estimate(recipe, shape, classes, images, resident)
     if there is None or needed.total <= there:
         return needed
     told = f"this run needs {needed}, there are {gibibytes(there)}"
@@ -160,7 +173,7 @@ def refuse_oversized(
             )
         _, field, value = max(knobs)
         smaller = changed(smaller, {field: value})
-        now = estimate(smaller, shape, classes, images)
+        now = estimate(smaller, shape, classes, images, resident)
     before = dict(flattened(recipe))
     settings = [
         f"--{field} {value}" for field, value in flattened(smaller) if value != before[field]
