@@ -1,4 +1,4 @@
-"""Input gradients of runs: the same images for all, labelled, measured, and the commit they are of."""
+"""Input gradients of runs: of the same images for all, labelled, measured, with their origin."""
 
 import json
 import subprocess
