@@ -53,7 +53,7 @@ def logit_gradients(model: EnergyModel, x: Tensor, classes: int) -> Tensor:
     y = torch.arange(classes, device=x.device).repeat(len(x))
     pairs = zip(x.repeat_interleave(classes, dim=0).split(_AT_ONCE), y.split(_AT_ONCE), strict=True)
     g = torch.cat([-grad_x(energy, model, images, labels) for images, labels in pairs])
-    return g.unflatten(0, (len(x), classes))
+    return g.reshape(len(x), classes, *x.shape[1:])
 
 
 def log_probability_gradients(logits: Tensor, gradients: Tensor) -> Tensor:
@@ -234,4 +234,5 @@ def _directions(v: Tensor, start: int = 1) -> Tensor:
     v = v.double().flatten(start)
     largest = v.abs().amax(dim=-1, keepdim=True)
     v = v / torch.where(largest > 0, largest, 1.0)  # the squares of small numbers would vanish
-    return v / v.norm(dim=-1, keepdim=True).clamp(min=1.0)
+    lengths: Tensor = v.norm(dim=-1, keepdim=True)
+    return v / lengths.clamp(min=1.0)
