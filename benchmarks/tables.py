@@ -107,6 +107,26 @@ def combined(results):
     return "\n".join(lines)
 
 
+def ranks(results):
+    """Lay out what class Gaussians lose by rank."""
+    heads = ("rank", "MB", "seconds for 1,000 draws", "FID", "recall", "coverage", "agreement")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in [*results["ranks"], {"figures": results["training_images"]}]:
+        size = f"{row['statistics_bytes'] / 1e6:.2f}" if "rank" in row else ""
+        drawn = f"{row['draw_s_per_1000']:.3f}" if "rank" in row else ""
+        cells = [row.get("rank", "training images"), size, drawn, number(row["figures"]["fid"])]
+        cells += [f"{row['figures'][name]['mean']:.2f}" for name in heads[4:]]
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    file = f"results/gaussian-rank-{results['data']}.json"
+    lines += [
+        "",
+        f"`{results['data']}`, {results['samples']:,} draws by each of {len(results['seeds'])} "
+        f"seeds, {results['held_out']:,} held-out images, features of `{results['features']}`. "
+        f"From [docs/{file}]({file}).",
+    ]
+    return "\n".join(lines)
+
+
 def filled(page, name, text):
     """Return a page with its table between the marks replaced."""
     block = f"<!-- table: {name} -->\n{text}\n<!-- end -->"
@@ -120,10 +140,15 @@ def main(check):
         for file in ("digits.json", "digits-combined.json")
     )
     carried = {name: line(recipe) for name, recipe in results["recipes"].items()}
-    readme, page = ROOT / "README.md", ROOT / "docs/combined.md"
+    readme, page, rank = ROOT / "README.md", ROOT / "docs/combined.md", ROOT / "docs/gaussians.md"
+    losses = [
+        ranks(json.loads(file.read_text()))
+        for file in sorted((ROOT / "docs/results").glob("gaussian-rank-*.json"))
+    ]
     wanted = {
         readme: filled(readme, "digits", table(results)),
         page: filled(page, "combined", combined(trials)),
+        rank: filled(rank, "gaussian-rank", "\n\n".join(losses)),
         ROOT / "src/jemstone/recipes/measured.json": json.dumps(carried, indent=2) + "\n",
     }
     drifted = [path for path, text in wanted.items() if path.read_text() != text]

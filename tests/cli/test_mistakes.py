@@ -55,6 +55,11 @@ ARGUMENTS = {
     ),
     "not a number": (["train", "jem", "--attack.eps", "nan", "--out", "OUT"], "attack.eps"),
     "no step": (["train", "jem", "--steps", "0", "--out", "OUT"], "steps"),
+    "no direction": (["train", "jem", "--chains.rank", "0", "--out", "OUT"], "chains.rank"),
+    "as many directions as pixels": (
+        ["train", "jem", "--chains.rank", "64", "--out", "OUT"],
+        "at most 63",
+    ),
     "no objective": (
         ["train", "classifier", "--weights.cross_entropy", "0", "--out", "OUT"],
         "weight",

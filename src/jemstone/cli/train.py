@@ -20,12 +20,9 @@ from jemstone.functional.gaussian import lonely_classes
 from jemstone.recipes import Recipe, estimate, read_recipe, recipe_for, to_yaml
 from jemstone.training import Diverged, Interrupted, Processes, choose_device, join
 
-__all__ = ["run", "train_run"]
+__all__ = ["few_images", "run", "train_run"]
 
-_FALLBACK = (
-    "its Gaussian is that of all classes together",
-    "its Gaussian has the covariance of all classes",
-)
+_TOLD = 5  # of the classes with too few images
 _EXAMPLE = "jemstone train robust-jem --data digits --out runs/a --attack.eps 0.1"
 
 
@@ -89,8 +86,8 @@ def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> in
         f"{recipe.name} ({recipe.budget}) on {data.name}, {where}, {run.steps} steps, "
         f"{needed}{resumed}"
     )
-    for k, images in lonely_classes(data.train.y, len(data.classes)).items():
-        say(f"class {data.classes[k]} has {('no image', 'one image')[images]}: {_FALLBACK[images]}")
+    for line in few_images(data, recipe.chains.rank):
+        say(line)
     with watched(recipe.name, run.steps, plain_every=max(20, run.steps // 20)) as watcher:
         try:
             run.train(data, watcher, state=state)
@@ -103,6 +100,26 @@ def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> in
     if speaks():
         print(run.path)
     return 0
+
+
+def few_images(data: DataSet, rank: int | None) -> list[str]:
+    """Say which classes have too few images for a Gaussian of their own, a line for each.
+
+    Args:
+        data: to train on.
+        rank: of the recipe's Gaussians.
+    """
+    few = lonely_classes(data.train.y, len(data.classes), rank)
+    lines = [_few(data.classes[k], images, rank) for k, images in few.items()]
+    more = len(lines) - _TOLD
+    return lines if more <= 1 else [*lines[:_TOLD], f"{more} more classes have too few images"]
+
+
+def _few(name: str, images: int, rank: int | None) -> str:
+    if not images:
+        return f"class {name} has no image: its Gaussian is that of all classes together"
+    count = "one image" if images == 1 else f"{images} images for {rank} directions"
+    return f"class {name} has {count}: its Gaussian has the covariance of all classes"
 
 
 def _resume(argv: Sequence[str], processes: Processes) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
-from jemstone.types import Batch
+from jemstone.types import Labelled
 
 __all__ = ["DataSet", "Images", "to_bytes"]
 
@@ -65,11 +65,11 @@ class Images:
         """All labels, int64 (N,)."""
         return self.labels
 
-    def take(self, places: Tensor) -> Batch:
+    def take(self, places: Tensor) -> Labelled:
         """Return the images at ``places`` (B,) as floats in [0, 1], with their labels."""
-        return Batch(self.pixels[places].float() / 255.0, self.labels[places])
+        return Labelled(self.pixels[places].float() / 255.0, self.labels[places])
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int) -> Iterator[Labelled]:
         """Yield all images in order, ``size`` at a time, the last batch maybe smaller."""
         for places in torch.arange(len(self)).split(size):
             yield self.take(places)

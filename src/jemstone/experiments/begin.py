@@ -103,8 +103,10 @@ def begin(
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
-    jitter, classes = recipe.chains.jitter, len(data.classes)
-    gaussian = ClassGaussian.fit(data.train.x, data.train.y, classes, jitter=jitter)
+    chains, train = recipe.chains, data.train
+    gaussian = ClassGaussian.fit(
+        train.pixels, train.y, len(data.classes), jitter=chains.jitter, rank=chains.rank
+    )
     # A folder is a run once it holds all three: it takes its name when they are complete.
     beside = path.with_name(f".{path.name}.new")
     shutil.rmtree(beside, ignore_errors=True)

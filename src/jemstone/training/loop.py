@@ -185,10 +185,12 @@ def _descend(
     began, logged = time.perf_counter(), state.step
     for step in range(state.step, steps):
         now = generator.fold(step)
-        batch = epochs.batch(step, processes.share)
-        batch = Batch(augmentation(batch.x, now.fold("augment").at(places)), batch.y)
+        x, y = epochs.batch(step, processes.share)
+        x = augmentation(x, now.fold("augment").at(places))
         batch = Batch(
-            batch.x.to(device.name, memory_format=torch.channels_last), batch.y.to(device.name)
+            x.to(device.name, memory_format=torch.channels_last),
+            y.to(device.name),
+            step,
         )
         for group in state.optimiser.param_groups:
             group["lr"] = optimisation.learning_rate_at(step, steps) * state.watch.factor
