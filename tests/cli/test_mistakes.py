@@ -117,6 +117,17 @@ ARGUMENTS = {
     "sample nothing": (["sample", "nowhere", "--out", "x.png"], "nowhere"),
     "no such suite": (["evaluate", "RUN", "--suite", "quik", "--out", "x.json"], "quick"),
     "evaluate into text": (["evaluate", "RUN", "--out", "x.txt"], ".json"),
+    "gradients of nothing": (["gradients", "nowhere", "--out", "x.png"], "nowhere"),
+    "gradients of no run": (["gradients", "--out", "x.png"], "runs"),
+    "gradients of a run twice": (["gradients", "RUN", "RUN", "--out", "x.png"], "given twice"),
+    "gradients into text": (["gradients", "RUN", "--out", "x.txt"], ".png"),
+    "gradients' numbers into text": (
+        ["gradients", "RUN", "--out", "x.png", "--json", "x.txt"],
+        ".json",
+    ),
+    "gradients on one image": (["gradients", "RUN", "--n", "1", "--out", "x.png"], "2 to 360"),
+    "gradients on no data": (["gradients", "RUN", "--data", "digit", "--out", "x.png"], "digits"),
+    "no picture ever": (["train", "jem", "--grid_every", "0", "--out", "OUT"], "grid_every"),
     "no such recipe's card": (["recipes", "jem+"], "jem"),
 }
 

@@ -70,6 +70,8 @@ def _begin(argv: Sequence[str], processes: Processes) -> int:
             resize=arguments.resize,
             device=device,
             checkpoint_every=arguments.checkpoint_every,
+            grid_every=arguments.grid_every,
+            tensorboard=arguments.tensorboard,
             processes=processes.world,
             again=restarted(),
         )
@@ -180,6 +182,12 @@ def _parser(base: Recipe) -> Parser:
     parser.add_argument("--print_config", action="store_true", help="print the recipe and stop")
     parser.add_argument("--steps", type=int | None, help="optimiser steps, instead of the recipe's")
     parser.add_argument("--checkpoint_every", type=int | None, help="steps; a tenth by default")
+    parser.add_argument(
+        "--grid_every", type=int | None, help="steps between pictures of the chains"
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write metrics and pictures for TensorBoard too"
+    )
     common_options(parser)
     types = typing.get_type_hints(Recipe)
     for f in _tunable():

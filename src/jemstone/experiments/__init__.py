@@ -3,19 +3,25 @@
 from jemstone.experiments.begin import begin
 from jemstone.experiments.doctor import Finding, examine
 from jemstone.experiments.evaluation import SUITES, balanced_labels, draw, evaluate
+from jemstone.experiments.gradients import InputGradients, compare_gradients, data_of
 from jemstone.experiments.judge import Judge, cache_folder, judge_for
+from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.runs import Run
 
 __all__ = [
     "SUITES",
     "Finding",
+    "InputGradients",
     "Judge",
     "Run",
     "balanced_labels",
     "begin",
     "cache_folder",
+    "compare_gradients",
+    "data_of",
     "draw",
     "evaluate",
     "examine",
     "judge_for",
+    "source_commit",
 ]

@@ -11,6 +11,7 @@ import torch
 from jemstone._version import __version__
 from jemstone.data import NAMES, DataSet, data_root, fingerprint
 from jemstone.errors import Mistake
+from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.runs import Run
 from jemstone.files import check_name, check_new, write_json
 from jemstone.recipes import (
@@ -23,7 +24,7 @@ from jemstone.recipes import (
     write_recipe,
 )
 from jemstone.samplers import ClassGaussian
-from jemstone.training import Device, choose_device
+from jemstone.training import Device, check_tensorboard, choose_device
 
 __all__ = ["begin"]
 
@@ -39,6 +40,8 @@ def begin(
     resize: int | None = None,
     device: Device | None = None,
     checkpoint_every: int | None = None,
+    grid_every: int | None = None,
+    tensorboard: bool = False,
     processes: int = 1,
     again: bool = False,
 ) -> Run:
@@ -54,6 +57,8 @@ def begin(
         resize: height and width that its images were fitted into, if they were.
         device: where to run.
         checkpoint_every: steps between checkpoints; by default a tenth of the run.
+        grid_every: steps between pictures of the chains, beside those at checkpoints.
+        tensorboard: write metrics and pictures for TensorBoard too.
         processes: that will train it together.
         again: take up the run that the folder holds, if it is this very one.
 
@@ -71,8 +76,11 @@ def begin(
         raise Mistake(f"{path} exists: choose another --out, or go on with --resume {path}")
     check_new(path / "recipe.yaml")
     recipe = resolved(checked(recipe), data, processes)
-    if checkpoint_every is not None and checkpoint_every < 1:
-        raise Mistake(f"checkpoint_every is 1 or more, not {checkpoint_every}")
+    for name, every in (("checkpoint_every", checkpoint_every), ("grid_every", grid_every)):
+        if every is not None and every < 1:
+            raise Mistake(f"{name} is 1 or more, not {every}")
+    if tensorboard:
+        check_tensorboard()
     device = device or choose_device()
     # What cannot fit or be built is refused before a file is written.
     refuse_oversized(
@@ -88,11 +96,14 @@ def begin(
         "data_fingerprint": fingerprint(data),
         "seed": seed,
         "checkpoint_every": checkpoint_every or max(1, (recipe.optimisation.steps or 0) // 10),
+        "grid_every": grid_every,
+        "tensorboard": tensorboard,
         "device": device.name,
         "bf16": device.bf16,
         "threads": torch.get_num_threads(),
         "processes": processes,
         "jemstone": __version__,
+        "commit": source_commit(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),

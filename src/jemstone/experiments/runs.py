@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,13 +31,18 @@ from jemstone.recipes import (
 from jemstone.samplers import ClassGaussian, ReplayBuffer, Sampler, join_chains
 from jemstone.training import (
     Device,
+    Gallery,
     Guard,
     Listener,
     Processes,
     RunFolder,
+    TensorBoard,
     TrainingState,
     chains_files,
+    chains_shown,
+    check_tensorboard,
     choose_device,
+    labels_shown,
     read_record,
     train,
 )
@@ -44,7 +50,6 @@ from jemstone.types import Generator
 
 __all__ = ["Run"]
 
-_PICTURES_PER_CLASS = 8
 _NEEDED: dict[str, tuple[type, ...]] = {
     "data": (str,),
     "data_root": (str, type(None)),
@@ -54,7 +59,12 @@ _NEEDED: dict[str, tuple[type, ...]] = {
     "device": (str,),
     "bf16": (bool,),
 }
-_MAYBE: dict[str, tuple[type, ...]] = {"resize": (int, type(None))}  # not in older runs
+_LATER: dict[str, tuple[type, ...]] = {  # what runs of older versions lack
+    "resize": (int, type(None)),
+    "grid_every": (int, type(None)),
+    "tensorboard": (bool,),
+    "commit": (str, type(None)),
+}
 
 
 @dataclass(frozen=True)
@@ -196,7 +206,7 @@ class Run:
                 are dealt anew.
 
         Raises:
-            Mistake: where the checkpoint is broken.
+            Mistake: where the checkpoint is broken, or TensorBoard is wanted and not installed.
         """
         check_data(self.recipe, data)
         if (data.shape, len(data.classes)) != (self.gaussian.shape, self.classes):
@@ -209,6 +219,8 @@ class Run:
             self.device.memory,
             data.resident,
         )
+        if self.environment.get("tensorboard"):
+            check_tensorboard()
         model = build_model(self.recipe, data, self.seed).to(self.device.name)
         chains = Generator(self.seed).fold("chains")
         gaussian = self.gaussian.to(self.device.name)
@@ -238,36 +250,46 @@ class Run:
             Interrupted: where a listener wanted to stop; the run can be resumed.
         """
         state = state or self.state(data)
-        folder = RunFolder(self.path, self._picture(state.buffer))
-        if state.processes.leads:
-            folder.cut_back(state.step, state.watch.retries)
-        return train(
-            state,
-            build_objective(self.recipe, state.buffer, self.classes),
-            data.train,
-            self.recipe.optimisation,
-            (folder, *listeners),
-            Generator(self.seed).fold("training"),
-            augmentation=self.recipe.augmentation,
-            device=self.device,
-            guard=Guard(self.recipe.optimisation.loss_limit, self.recipe.guard),
-            checkpoint_every=self.environment["checkpoint_every"],
-        )
+        with ExitStack() as stack:
+            boards: list[TensorBoard] = []
+            if self.environment.get("tensorboard") and state.processes.leads:
+                board = TensorBoard(self.path / "tensorboard", state.step)
+                boards.append(stack.enter_context(board))
+            gallery = Gallery(self.path / "samples", *(board.show for board in boards))
+            folder = RunFolder(self.path, self._picture(state.buffer), gallery)
+            if state.processes.leads:
+                folder.cut_back(state.step, state.watch.retries)
+            return train(
+                state,
+                build_objective(self.recipe, state.buffer, self.classes),
+                data.train,
+                self.recipe.optimisation,
+                (folder, *boards, *listeners),
+                Generator(self.seed).fold("training"),
+                augmentation=self.recipe.augmentation,
+                device=self.device,
+                guard=Guard(self.recipe.optimisation.loss_limit, self.recipe.guard),
+                checkpoint_every=self.environment["checkpoint_every"],
+                on_step=lambda state: self._hang(state, gallery),
+            )
+
+    def _hang(self, state: TrainingState, gallery: Gallery) -> None:
+        """Keep a picture of the chains where one is due between checkpoints."""
+        every, kept = self.environment.get("grid_every"), self.environment["checkpoint_every"]
+        due = every and state.step % every == 0 and state.step % kept and state.step < self.steps
+        if due and state.buffer is not None and state.processes.leads:
+            gallery.hang(state.step, chains_shown(state.buffer))
 
     def _picture(self, buffer: ReplayBuffer | None) -> Callable[[JointEnergyModel], Tensor]:
         """Show the chains as they are; a run without chains paints by the targeted attack."""
-
-        def chains(model: JointEnergyModel) -> Tensor:
-            assert buffer is not None
-            by_class: Tensor = buffer.images.unflatten(0, (self.classes, -1))
-            return by_class[:, :_PICTURES_PER_CLASS].flatten(0, 1).clamp(0.0, 1.0)
+        if buffer is not None:
+            return lambda model: chains_shown(buffer)
 
         def painted(model: JointEnergyModel) -> Tensor:
-            y = torch.arange(self.classes, device=self.device.name)
-            y = y.repeat_interleave(_PICTURES_PER_CLASS)
+            y = labels_shown(self.classes).to(self.device.name)
             return self.sampler("attack")(model, y, Generator(self.seed).fold("picture")).cpu()
 
-        return painted if buffer is None else chains
+        return painted
 
 
 def _check_environment(environment: Any, file: Path) -> None:
@@ -278,8 +300,10 @@ def _check_environment(environment: Any, file: Path) -> None:
     """
     if not isinstance(environment, dict) or not environment.keys() >= _NEEDED.keys():
         raise Mistake(f"{file} is not that of a run")
-    for name, kinds in (_NEEDED | _MAYBE).items():
-        if type(environment.get(name)) not in kinds:
+    for name, kinds in (_NEEDED | _LATER).items():
+        if name in environment and type(environment[name]) not in kinds:
             raise Mistake(f"{file}: {name} is not what a run writes there")
-    if environment["checkpoint_every"] < 1:
-        raise Mistake(f"{file}: checkpoint_every is 1 or more")
+    for name in ("checkpoint_every", "grid_every"):
+        every = environment.get(name)
+        if every is not None and every < 1:
+            raise Mistake(f"{file}: {name} is 1 or more")

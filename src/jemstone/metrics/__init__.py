@@ -1,6 +1,15 @@
 """Figures, each with what it refuses to be computed from."""
 
 from jemstone.functional.statistics import density_coverage
+from jemstone.metrics.alignment import (
+    alignment,
+    cosine_alignment,
+    log_probability_gradients,
+    logit_gradients,
+    margin_gradient,
+    measure_alignment,
+    representative_alignment,
+)
 from jemstone.metrics.calibration import (
     brier_score,
     calibration,
@@ -28,20 +37,27 @@ __all__ = [
     "Seen",
     "accuracy",
     "agreement",
+    "alignment",
     "brier_score",
     "calibration",
     "compare",
+    "cosine_alignment",
     "density_coverage",
     "expected_calibration_error",
     "frechet_distance",
     "inception_score",
     "judge_samples",
     "kernel_distance",
+    "log_probability_gradients",
+    "logit_gradients",
     "look",
+    "margin_gradient",
+    "measure_alignment",
     "nearest_neighbours",
     "negative_log_likelihood",
     "precision_recall",
     "predictions",
+    "representative_alignment",
     "robust_accuracy",
     "spread_ratio",
 ]
