@@ -3,7 +3,7 @@
 from jemstone.experiments.begin import begin
 from jemstone.experiments.doctor import Finding, examine
 from jemstone.experiments.evaluation import SUITES, balanced_labels, draw, evaluate
-from jemstone.experiments.judge import Judge, cache_folder, judge_for
+from jemstone.experiments.judge import Judge, cache_folder, judge_for, judge_from
 from jemstone.experiments.runs import Run
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "evaluate",
     "examine",
     "judge_for",
+    "judge_from",
 ]

@@ -20,11 +20,14 @@ from jemstone.metrics.generation import (
     judge_samples,
     look,
     nearest_neighbours,
+    nearest_to,
     spread_ratio,
 )
+from jemstone.metrics.inception import Inception
 from jemstone.metrics.robustness import robust_accuracy
 
 __all__ = [
+    "Inception",
     "Seen",
     "accuracy",
     "agreement",
@@ -39,6 +42,7 @@ __all__ = [
     "kernel_distance",
     "look",
     "nearest_neighbours",
+    "nearest_to",
     "negative_log_likelihood",
     "precision_recall",
     "predictions",

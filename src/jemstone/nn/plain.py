@@ -7,7 +7,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -21,6 +21,7 @@ __all__ = ["PlainNet"]
 
 _PATCH = 2  # pixels, each way
 _MOST_GROUPS, _WIDEST = 8, 4096
+_LAYERS_OF_A_GROUP, _TENSORS_OF_A_GROUP = 7, 12
 _LEAST_VARIANCE = 5e-4  # of a whitened direction, so that the faintest are not blown up to noise
 
 
@@ -41,9 +42,7 @@ class PlainNet(nn.Module):
 
     architecture: ClassVar[str] = "plainnet"
 
-    def __init__(
-        self, channels: int, classes: int, widths: Sequence[int] = (64, 256, 256)
-    ) -> None:
+    def __init__(self, channels: int, classes: int, widths: Sequence[int] = (64, 256, 256)) -> None:
         super().__init__()
         widths = list(widths)
         if not 1 <= len(widths) <= _MOST_GROUPS or not 1 <= min(widths) <= max(widths) <= _WIDEST:
@@ -60,6 +59,24 @@ class PlainNet(nn.Module):
             before = width
         self.trunk = nn.Sequential(*layers)
         self.linear = nn.Linear(before, classes)
+
+    @classmethod
+    def fitting(cls, weights: Mapping[str, Tensor]) -> PlainNet:
+        """Return an empty network of the shapes of some weights.
+
+        Args:
+            weights: by the names of a state.
+
+        Raises:
+            KeyError: where they are not of such a network.
+        """
+        groups = sum(name.startswith("trunk.") for name in weights) // _TENSORS_OF_A_GROUP
+        firsts = [f"trunk.{1 + _LAYERS_OF_A_GROUP * group}.weight" for group in range(groups)]
+        return cls(
+            channels=weights["stem.weight"].shape[1],
+            classes=weights["linear.weight"].shape[0],
+            widths=[weights[name].shape[0] for name in firsts],
+        )
 
     @torch.no_grad()
     def whiten(self, x: Tensor) -> None:
