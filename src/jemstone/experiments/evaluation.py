@@ -193,7 +193,7 @@ class _Judged:
 
     @property
     def told(self) -> dict[str, Any]:
-        """Which judge it is, and how accurate on the held-out images where it knows their classes."""
+        """Which judge it is, and how accurate on held-out images whose classes it knows."""
         seen = self.reference
         right = agreement(seen.logits, seen.labels) if seen.knows_classes else None
         return {"name": self.judge.name, "accuracy": right, "sha256": self.judge.sha256}

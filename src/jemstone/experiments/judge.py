@@ -36,7 +36,7 @@ _EPOCHS = 5
 _NOISE = 0.02
 
 _PLAIN_SIDE = 16  # pixels; smaller images are for the ConvNet
-_PLAIN_EPOCHS = {1: 3, 3: 12}  # by channels: strokes are learnt sooner than photographs
+_PLAIN_EPOCHS = {1: 3, 3: 10}  # by channels: strokes are learnt sooner than photographs
 _SAID = 10  # lines in the course of a training
 
 
