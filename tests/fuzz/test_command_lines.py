@@ -22,7 +22,10 @@ OPTIONS = {
         *("checkpoint_every", "device", "precision", "seed", "network", "optimisation", "chains"),
     ],
     "sample": ["sampler", "n", "label", "out", "device", "precision", "seed"],
-    "evaluate": ["suite", "n", "data", "data_root", "out", "device", "precision", "seed"],
+    "evaluate": [
+        *("suite", "n", "data", "data_root", "out", "device", "precision", "seed"),
+        *("judge", "features", "inception_weights"),
+    ],
     "status": ["help"],
 }
 RIGHT = {

@@ -74,7 +74,7 @@ class Inception(nn.Module):
             network = _network(weights)
         except Exception as error:  # pickle, zip and torch each have their own
             raise Mistake(f"{path or _home()} holds other weights: {brief(error)}") from error
-        return cls(network.eval(), digest)
+        return cls(network, digest).eval()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map images (B, C, H, W) in [0, 1] to features (B, D) and logits (B, K)."""
