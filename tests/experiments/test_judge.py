@@ -61,11 +61,17 @@ def test_a_judge_cut_short_is_trained_again(digits, tmp_path, monkeypatch):
 
 def test_the_digits_judge_is_the_one_of_the_published_figures(digits, tmp_path, monkeypatch):
     """Its settings name its folder; other ones would leave docs/results behind."""
-    trained = []
-    monkeypatch.setattr("jemstone.experiments.schooling.train", lambda *a, **o: trained.append(a))
-    with pytest.raises(AttributeError):
+
+    class Trained(Exception):
+        pass
+
+    def train(*arguments, **options):
+        raise Trained(*arguments)
+
+    monkeypatch.setattr("jemstone.experiments.schooling.train", train)
+    with pytest.raises(Trained) as told:
         judge_for(digits, tmp_path)
-    state, objective, _, optimisation, _, generator = trained[0]
+    state, objective, _, optimisation, _, generator = told.value.args
     assert (optimisation.steps, optimisation.batch_size, optimisation.warmup) == (1200, 64, 50)
     assert (optimisation.learning_rate, optimisation.weight_decay) == (0.05, 5e-4)
     assert (objective.noise, objective.smoothing) == (0.02, 0.0)
@@ -97,7 +103,7 @@ def toys(toy, tmp_path_factory):
 
 
 def test_larger_images_have_a_larger_judge(toys):
-    judge, path, told = toys
+    judge, path, _ = toys
     assert isinstance(judge.model.classifier, PlainNet)
     assert judge.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert judge.name == f"plainnet-64-256-256:toy:{judge.sha256[:8]}"

@@ -1,6 +1,7 @@
 """Inception's weights are checked before anything reads them; its eye is torch-fidelity's."""
 
 import hashlib
+import io
 import urllib.error
 
 import pytest
@@ -99,7 +100,7 @@ def test_another_file_is_refused_before_it_is_read(published, monkeypatch):
 
     monkeypatch.setattr(torch, "load", never)
     published.write_bytes(published.read_bytes() + b"!")
-    with pytest.raises(Mistake, match="not torch-fidelity's weights-inception.* begins with"):
+    with pytest.raises(Mistake, match="not torch-fidelity's weights-inception"):
         Inception.load(published)
     with pytest.raises(Mistake, match="is not there: --inception-weights"):
         Inception.load(published.with_name("none.pth"))
@@ -165,8 +166,6 @@ def test_the_network_is_torch_fidelitys():
 
 
 def empty():
-    import io
-
     file = io.BytesIO()
     torch.save({}, file)
     file.seek(0)
