@@ -101,10 +101,11 @@ def look(
                 whole[done : done + len(x)] = answer
             done += len(x)
             on_batch(done)
+    features, logits = seen
     for whole in seen:
         check(f"the judge {extractor.name}", 1, whole)
     knows = getattr(extractor, "knows_classes", True)
-    return Seen(*seen, images.labels, images.pixels, extractor.name, knows)
+    return Seen(features, logits, images.labels, images.pixels, extractor.name, knows)
 
 
 def judge_samples(
@@ -145,7 +146,10 @@ def judge_samples(
             f"samples are {images.shape}, held-out images {reference.shape} and training images "
             f"{train.shape}: all need the same (C, H, W)"
         )
-    return compare(*(look(part, extractor, batch_size) for part in (images, reference, train)))
+    seen, held_out, learnt = (
+        look(part, extractor, batch_size) for part in (images, reference, train)
+    )
+    return compare(seen, held_out, learnt)
 
 
 def compare(
