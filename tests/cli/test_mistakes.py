@@ -128,6 +128,30 @@ ARGUMENTS = {
     "gradients on one image": (["gradients", "RUN", "--n", "1", "--out", "x.png"], "2 to 360"),
     "gradients on no data": (["gradients", "RUN", "--data", "digit", "--out", "x.png"], "digits"),
     "no picture ever": (["train", "jem", "--grid_every", "0", "--out", "OUT"], "grid_every"),
+    "no such features": (
+        ["evaluate", "RUN", "--features", "inceptio", "--out", "x.json"],
+        "'inception'",
+    ),
+    "no such judge": (
+        ["evaluate", "RUN", "--judge", "none.safetensors", "--out", "x.json"],
+        "none",
+    ),
+    "a judge that is none": (
+        ["evaluate", "RUN", "--judge", "RUN/init.safetensors", "--out", "x.json"],
+        "no judge's weights",
+    ),
+    "two judges": (
+        ["evaluate", "RUN", "--features=inception", "--judge=a.safetensors", "--out", "x.json"],
+        "leave --judge away",
+    ),
+    "no Inception weights": (
+        ["evaluate", "RUN", "--features=inception", "--inception-weights=a", "--out=x.json"],
+        "weights-inception-2015-12-05-6726825d.pth",
+    ),
+    "weights of other features": (
+        ["evaluate", "RUN", "--inception-weights", "a", "--out", "x.json"],
+        "--features inception",
+    ),
     "no such recipe's card": (["recipes", "jem+"], "jem"),
 }
 

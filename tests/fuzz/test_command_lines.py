@@ -23,7 +23,10 @@ OPTIONS = {
         *("seed", "network", "optimisation", "chains"),
     ],
     "sample": ["sampler", "n", "label", "out", "device", "precision", "seed"],
-    "evaluate": ["suite", "n", "data", "data_root", "resize", "out", "device", "precision", "seed"],
+    "evaluate": [
+        *("suite", "n", "data", "data_root", "resize", "out", "device", "precision", "seed"),
+        *("judge", "features", "inception_weights"),
+    ],
     "gradients": ["n", "data", "data_root", "out", "json", "device", "precision", "seed"],
     "status": ["help"],
 }

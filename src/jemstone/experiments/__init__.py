@@ -4,7 +4,7 @@ from jemstone.experiments.begin import begin
 from jemstone.experiments.doctor import Finding, examine
 from jemstone.experiments.evaluation import SUITES, balanced_labels, draw, evaluate
 from jemstone.experiments.gradients import InputGradients, compare_gradients, data_of
-from jemstone.experiments.judge import Judge, cache_folder, judge_for
+from jemstone.experiments.judge import Judge, cache_folder, judge_for, judge_from
 from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.runs import Run
 
@@ -23,5 +23,6 @@ __all__ = [
     "evaluate",
     "examine",
     "judge_for",
+    "judge_from",
     "source_commit",
 ]

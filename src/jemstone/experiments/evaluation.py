@@ -16,13 +16,16 @@ from jemstone.data import DataSet, Images, fingerprint, to_bytes
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.runs import Run
+from jemstone.experiments.sight import look_once
 from jemstone.memory import refuse_beyond_memory
 from jemstone.metrics import (
+    Inception,
     Seen,
     agreement,
     calibration,
     compare,
     look,
+    nearest_to,
     predictions,
     robust_accuracy,
 )
@@ -92,6 +95,7 @@ def evaluate(
     seed: int = 0,
     device: Device | None = None,
     cache: Path | None = None,
+    judge: Judge | Inception | None = None,
     progress: Callable[[str], None] = lambda line: None,
     processes: Processes | None = None,
 ) -> dict[str, Any]:
@@ -104,7 +108,8 @@ def evaluate(
         count: samples of each sampler.
         seed: of attacks and samples.
         device: where to judge; by default where the run was trained, in float32.
-        cache: where judges are kept.
+        cache: where judges are kept, and what they have seen.
+        judge: the eye of the samples' figures; by default that of the data.
         progress: hears what is done next.
         processes: that draw the samples together; the rest each does for itself.
 
@@ -155,10 +160,11 @@ def evaluate(
     )
     result["ood"] = []
     progress("the judge")
-    judge = processes.in_turn(lambda: judge_for(data, cache))
-    result["judge"] = {"name": judge.name, "accuracy": judge.accuracy}
-    learnt = data if fingerprint(data) == run.environment["data_fingerprint"] else run.data()
-    judged = _Judged(judge, look(data.test, judge), look(learnt.train, judge))
+    judged = processes.in_turn(
+        lambda: _opened(judge, run, data, device=device, cache=cache, progress=progress)
+    )
+    result["judge"] = judged.told
+    result["reference"] = {"data": data.name, "split": "test", "n": len(data.test)}
 
     def sample(name: str, y: Tensor) -> Tensor:
         # One stream for all: each sampler starts from the same draws of the init.
@@ -177,16 +183,44 @@ class _Judged:
         judge: the eye.
         reference: held-out images.
         learnt: the images the model was trained on.
+        yardstick: how near held-out images are to those.
     """
 
-    judge: Judge
+    judge: Judge | Inception
     reference: Seen
     learnt: Seen
+    yardstick: dict[str, float]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Which judge it is, and how accurate on held-out images whose classes it knows."""
+        seen = self.reference
+        right = agreement(seen.logits, seen.labels) if seen.knows_classes else None
+        return {"name": self.judge.name, "accuracy": right, "sha256": self.judge.sha256}
 
     def row(self, sampler: str, images: Images, origin: str) -> dict[str, Any]:
         """Return every figure of these samples."""
-        figures = compare(look(images, self.judge), self.reference, self.learnt)
+        seen = look(images, self.judge)
+        figures = compare(seen, self.reference, self.learnt, self.yardstick)
         return {"sampler": sampler, "origin": origin, **figures}
+
+
+def _opened(
+    judge: Judge | Inception | None,
+    run: Run,
+    data: DataSet,
+    *,
+    device: Device,
+    cache: Path | None,
+    progress: Callable[[str], None],
+) -> _Judged:
+    """Open the judge, and show it the images that samples are compared with."""
+    judge = judge or judge_for(data, cache, device=device, progress=progress)
+    judged, learnt = fingerprint(data), run.environment["data_fingerprint"]
+    own = data if judged == learnt else run.data()
+    reference = look_once(data.test, judge, f"{judged} test", cache, progress)
+    trained = look_once(own.train, judge, f"{learnt} train", cache, progress)
+    return _Judged(judge, reference, trained, nearest_to(trained, reference))
 
 
 def _generation(

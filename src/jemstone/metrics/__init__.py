@@ -29,11 +29,14 @@ from jemstone.metrics.generation import (
     judge_samples,
     look,
     nearest_neighbours,
+    nearest_to,
     spread_ratio,
 )
+from jemstone.metrics.inception import Inception
 from jemstone.metrics.robustness import robust_accuracy
 
 __all__ = [
+    "Inception",
     "Seen",
     "accuracy",
     "agreement",
@@ -54,6 +57,7 @@ __all__ = [
     "margin_gradient",
     "measure_alignment",
     "nearest_neighbours",
+    "nearest_to",
     "negative_log_likelihood",
     "precision_recall",
     "predictions",
