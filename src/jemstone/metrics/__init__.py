@@ -1,11 +1,14 @@
 """Figures, each with what it refuses to be computed from."""
 
 from jemstone.functional.statistics import density_coverage
+from jemstone.metrics.attacks import pgd_survivors
+from jemstone.metrics.autoattack import autoattack
 from jemstone.metrics.calibration import (
     brier_score,
     calibration,
     expected_calibration_error,
     negative_log_likelihood,
+    reliability,
 )
 from jemstone.metrics.classification import accuracy, agreement, predictions
 from jemstone.metrics.fidelity import (
@@ -22,17 +25,26 @@ from jemstone.metrics.generation import (
     nearest_neighbours,
     spread_ratio,
 )
+from jemstone.metrics.laws import LAWS, Verdict
+from jemstone.metrics.purification import Purified, purified_survivors
 from jemstone.metrics.robustness import robust_accuracy
+from jemstone.metrics.temperature import calibration_report, fit_temperature
 
 __all__ = [
+    "LAWS",
+    "Purified",
     "Seen",
+    "Verdict",
     "accuracy",
     "agreement",
+    "autoattack",
     "brier_score",
     "calibration",
+    "calibration_report",
     "compare",
     "density_coverage",
     "expected_calibration_error",
+    "fit_temperature",
     "frechet_distance",
     "inception_score",
     "judge_samples",
@@ -40,8 +52,11 @@ __all__ = [
     "look",
     "nearest_neighbours",
     "negative_log_likelihood",
+    "pgd_survivors",
     "precision_recall",
     "predictions",
+    "purified_survivors",
+    "reliability",
     "robust_accuracy",
     "spread_ratio",
 ]

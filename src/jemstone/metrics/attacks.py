@@ -56,6 +56,7 @@ class Victim:
                 "this model answers at random, so one gradient says little of it: "
                 "judge it with purified_survivors or judge_purification (EOT)"
             )
+        self.model = model
         self.answer: Callable[[Tensor], Tensor] = getattr(model, "logits", model)  # type: ignore[arg-type]
         owner = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
         self.module = owner if isinstance(owner, nn.Module) else None

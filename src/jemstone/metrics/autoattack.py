@@ -39,8 +39,9 @@ _MOST_TARGETS = 9
 _SMALLEST_SIDE = 5  # of an image that Square tiles in L2
 _SEEDS = 2**31
 
-Remember = Callable[[str, Callable[[], list[bool]]], list[bool]]
-"""``remember(name, compute)``: what is known under the name, or what ``compute()`` returns now."""
+Remember = Callable[[str, Callable[[], Any]], Any]
+"""``remember(name, compute)``: what is known under the name, or what ``compute()`` returns now,
+in JSON's types."""
 
 
 def parts_for(classes: int) -> tuple[str, ...]:

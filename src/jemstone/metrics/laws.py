@@ -15,7 +15,6 @@ import math
 from collections.abc import Mapping
 from typing import TypedDict
 
-import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
@@ -165,13 +164,12 @@ def more_steps_never_help(value: float, fewer: float, n: int) -> Verdict:
     return _verdict("more_steps_never_help", _no_higher(value, fewer, n), values)
 
 
-def gradient_reaches_the_image(gradient: Tensor) -> Verdict:
+def gradient_reaches_the_image(silent: Tensor) -> Verdict:
     """Look for images at which the attacker's loss has no gradient at all.
 
     Args:
-        gradient: of the loss at images that are classified right, (B, C, H, W); no image at all
-            breaks no law.
+        silent: whether the loss's gradient is zero in every pixel, bool (N,), of images that are
+            classified right; no image at all breaks no law.
     """
-    silent = gradient.flatten(1).abs().amax(dim=1) == 0 if len(gradient) else torch.zeros(1)
-    share = float(silent.double().mean())
+    share = float(silent.double().mean()) if len(silent) else 0.0
     return _verdict("gradient_reaches_the_image", share <= 0.01, {"without_gradient": share})
