@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jemstone.files import digest_of
 from jemstone.functional.balls import Ball
@@ -19,7 +19,7 @@ from jemstone.metrics.laws import Verdict, gradient_reaches_the_image
 from jemstone.random import Generator
 from jemstone.types import Potential
 
-__all__ = ["LOSSES", "AttackBench", "Standing"]
+__all__ = ["LOSSES", "AttackBench", "Standing", "digest_of_case"]
 
 LOSSES: dict[str, Potential] = {"cross-entropy": away_from_label, "margin": margin}
 """What PGD descends."""
@@ -73,11 +73,7 @@ class AttackBench:
             logits = victim.logits(images[:1].to(victim.device))
         check_labels(labels, logits.expand(len(images), -1))
         self.parts = parts_for(logits.shape[1])
-        weights = {} if victim.module is None else victim.module.state_dict()
-        about = {"images": images, "labels": labels}
-        about |= {f"model.{name}": tensor for name, tensor in weights.items()}
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in about.items()}
-        self.about = digest_of(plain)[:16]
+        self.about = digest_of_case(victim.module, images, labels)
 
     def clean(self) -> Tensor:
         """Return which images are right as they are, bool (N,)."""
@@ -201,3 +197,18 @@ class AttackBench:
         device = self.victim.device
         for places in torch.arange(len(self.images)).split(self.batch_size):
             yield places, self.images[places].to(device), self.labels[places].to(device)
+
+
+def digest_of_case(module: nn.Module | None, images: Tensor, labels: Tensor) -> str:
+    """Return 16 digits that tell weights, images and labels from any others.
+
+    Args:
+        module: the classifier; None where it is not a module, and stays unnamed.
+        images: (N, C, H, W).
+        labels: int64 (N,).
+    """
+    weights = {} if module is None else module.state_dict()
+    tensors = {"images": images, "labels": labels}
+    tensors |= {f"model.{name}": tensor for name, tensor in weights.items()}
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return digest_of(plain)[:16]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, MutableMapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
-from jemstone.files import digest_of
+from jemstone.experiments.attack_bench import digest_of_case
 from jemstone.functional.balls import Ball, ball
 from jemstone.functional.statistics import wilson_interval
 from jemstone.metrics.attacks import check_images
@@ -79,7 +78,7 @@ def judge_purification(
             "a batch are at least one"
         )
     generator, known = generator or Generator(0), {} if store is None else store
-    about = _about(model, walk, images, labels)
+    about = f"{digest_of_case(model, images, labels)} {_describe(walk)}"
     attack = f"PGD-{steps} EOT-{repetitions} BPDA"
     rows: list[dict[str, Any]] = []
     before = torch.ones(4, len(images), dtype=torch.bool)
@@ -92,9 +91,15 @@ def judge_purification(
             if name not in known:
                 stream = generator.fold("purified").at(places)
                 purified = Purified(model, walk, stream.fold("walk"))
-                run = partial(purified_survivors, steps=steps, repetitions=repetitions)
-                standing = run(purified, images[places], labels[places], threat, generator=stream)
-                known[name] = standing.tolist()
+                known[name] = purified_survivors(
+                    purified,
+                    images[places],
+                    labels[places],
+                    threat,
+                    generator=stream,
+                    steps=steps,
+                    repetitions=repetitions,
+                ).tolist()
             parts.append(torch.tensor(known[name]))
         # What a smaller ball broke is broken in a larger one.
         before = before & torch.cat(parts, dim=1)
@@ -139,11 +144,3 @@ def _describe(walk: Walk) -> str:
         if callable(value) or isinstance(value, int | float | str | tuple)
     }
     return f"{type(walk).__name__}({', '.join(f'{name}={value}' for name, value in plain.items())})"
-
-
-def _about(model: JointEnergyModel, walk: Walk, images: Tensor, labels: Tensor) -> str:
-    """Return what tells this defence on these images from any other."""
-    weights = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors = {"images": images, "labels": labels, **weights}
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return f"{digest_of(plain)[:16]} {_describe(walk)}"
