@@ -26,12 +26,10 @@ def case(perceptron, digits):
     return (perceptron, *digits.test.take(torch.arange(30)))
 
 
-@pytest.mark.parametrize(
-    ("norm", "threat", "parts"),
-    [("Linf", Linf(0.05), ["apgd-ce", "square"]), ("L2", L2(0.4), ["apgd-ce", "fab-t"])],
-)
-def test_it_breaks_what_the_authors_code_breaks(norm, threat, parts, case):
+@pytest.mark.parametrize(("norm", "threat"), [("Linf", Linf(0.1)), ("L2", L2(0.6))])
+def test_it_breaks_what_the_authors_code_breaks(norm, threat, case):
     model, x, y = case
+    parts = ["apgd-ce", "square"]
     theirs = pyautoattack.AutoAttack(model, norm=norm, eps=threat.eps, seed=0, version="standard")
     theirs.attacks_to_run, theirs.square.n_queries = parts, 200
     attacked, _ = theirs.run_standard_evaluation(x, y)

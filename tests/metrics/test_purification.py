@@ -59,15 +59,21 @@ def test_the_decision_is_the_mean_answer(case, generator):
     assert torch.allclose(purified.predict(x, 4), torch.stack(answers).mean(dim=0))
 
 
-def test_images_broken_by_luck_alone_are_not_broken(case, generator):
-    # The walk's noise drowns the image: every draw is a guess, but the mean over many is not.
+@pytest.mark.parametrize(("answers", "broken"), [("wrong right", False), ("wrong wrong", True)])
+def test_only_what_is_wrong_twice_is_broken(answers, broken, case, generator, monkeypatch):
     model, x, y = case
-    threat = Linf(1e-6)  # an attack that can do nothing
-    faint = Purified(model, SGLD(1, step_size=0.0, noise=0.02), generator)
+    script = iter(["right", *answers.split()])  # clean, a look, and again with fresh draws
+
+    def predict(self, x, repetitions):
+        shift = next(script, "right") == "wrong"
+        return torch.nn.functional.one_hot((y + shift) % 10, 10).double()
+
+    monkeypatch.setattr(Purified, "predict", predict)
     _, _, clean, attacked = purified_survivors(
-        faint, x, y, threat, generator=generator, steps=2, repetitions=LEAST_REPETITIONS
+        Purified(model, STILL, generator), x, y, Linf(0.01), generator=generator, steps=1
     )
-    assert torch.equal(clean, attacked)
+    assert clean.all()
+    assert attacked.any() != broken
 
 
 def test_answers_do_not_depend_on_the_batch(case, generator):
@@ -107,7 +113,7 @@ def test_answers_do_not_depend_on_the_batch(case, generator):
 )
 def test_an_attack_without_many_draws_is_refused(attack, case, generator):
     model, x, y = case
-    with pytest.raises(Mistake, match="EOT|outside|labels go from"):
+    with pytest.raises(Mistake, match=r"EOT|outside|labels go from"):
         attack(Purified(model, NOISY, generator), x, y)
 
 
