@@ -9,8 +9,8 @@ from torch import nn
 from jemstone.errors import Mistake
 from jemstone.experiments import judge_purification, judge_robustness
 from jemstone.functional.balls import L2
-from jemstone.metrics import LAWS, Purified, accuracy, robust_accuracy
-from jemstone.metrics.laws import grey_radius
+from jemstone.metrics import Purified, accuracy, robust_accuracy
+from jemstone.metrics.laws import LAWS, grey_radius
 from jemstone.random import Generator
 from jemstone.samplers import SGLD
 

@@ -25,16 +25,13 @@ from jemstone.metrics.generation import (
     nearest_neighbours,
     spread_ratio,
 )
-from jemstone.metrics.laws import LAWS, Verdict
 from jemstone.metrics.purification import Purified, purified_survivors
 from jemstone.metrics.robustness import robust_accuracy
 from jemstone.metrics.temperature import calibration_report, fit_temperature
 
 __all__ = [
-    "LAWS",
     "Purified",
     "Seen",
-    "Verdict",
     "accuracy",
     "agreement",
     "autoattack",
