@@ -29,7 +29,9 @@ def test_the_example_turns_a_classifier_into_an_energy_model():
     assert torch.isfinite(names["familiar"]).all()
 
 
-@pytest.mark.parametrize("page", ["docs/index.md", "docs/extending.md", "docs/data.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/index.md", "docs/extending.md", "docs/data.md", "docs/robustness.md"]
+)
 def test_the_pages_examples_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JEMSTONE_CACHE", str(tmp_path / "cache"))

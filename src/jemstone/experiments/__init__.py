@@ -6,9 +6,12 @@ from jemstone.experiments.evaluation import SUITES, balanced_labels, draw, evalu
 from jemstone.experiments.gradients import InputGradients, compare_gradients, data_of
 from jemstone.experiments.judge import Judge, cache_folder, judge_for, judge_from
 from jemstone.experiments.provenance import source_commit
+from jemstone.experiments.purification import judge_purification
+from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.runs import Run
 
 __all__ = [
+    "ATTACKS",
     "SUITES",
     "Finding",
     "InputGradients",
@@ -24,5 +27,7 @@ __all__ = [
     "examine",
     "judge_for",
     "judge_from",
+    "judge_purification",
+    "judge_robustness",
     "source_commit",
 ]

@@ -10,11 +10,14 @@ from jemstone.metrics.alignment import (
     measure_alignment,
     representative_alignment,
 )
+from jemstone.metrics.attacks import pgd_survivors
+from jemstone.metrics.autoattack import autoattack
 from jemstone.metrics.calibration import (
     brier_score,
     calibration,
     expected_calibration_error,
     negative_log_likelihood,
+    reliability,
 )
 from jemstone.metrics.classification import accuracy, agreement, predictions
 from jemstone.metrics.fidelity import (
@@ -33,20 +36,26 @@ from jemstone.metrics.generation import (
     spread_ratio,
 )
 from jemstone.metrics.inception import Inception
+from jemstone.metrics.purification import Purified, purified_survivors
 from jemstone.metrics.robustness import robust_accuracy
+from jemstone.metrics.temperature import calibration_report, fit_temperature
 
 __all__ = [
     "Inception",
+    "Purified",
     "Seen",
     "accuracy",
     "agreement",
     "alignment",
+    "autoattack",
     "brier_score",
     "calibration",
+    "calibration_report",
     "compare",
     "cosine_alignment",
     "density_coverage",
     "expected_calibration_error",
+    "fit_temperature",
     "frechet_distance",
     "inception_score",
     "judge_samples",
@@ -59,8 +68,11 @@ __all__ = [
     "nearest_neighbours",
     "nearest_to",
     "negative_log_likelihood",
+    "pgd_survivors",
     "precision_recall",
     "predictions",
+    "purified_survivors",
+    "reliability",
     "representative_alignment",
     "robust_accuracy",
     "spread_ratio",
