@@ -16,7 +16,7 @@ from jemstone.errors import Mistake
 from jemstone.random import Generator
 
 LIMIT = "jemstone.archives._LEAST_MAPPED"
-ROOM = 48 * 2**20  # bytes that handling images may take, whatever their number
+ROOM = 112 * 2**20  # bytes that handling images may take, whatever their number
 
 
 @pytest.fixture
