@@ -1,4 +1,8 @@
-"""Labelled images in memory: bytes at rest, float32 in [0, 1] when handed out."""
+"""Labelled images in memory: bytes at rest, float32 in [0, 1] when handed out.
+
+Points of the plane are the exception: of two numbers a byte each leaves a lattice that a density
+would learn, so images may rest as float32 in [0, 1] too. Whoever takes them sees no difference.
+"""
 
 from __future__ import annotations
 
@@ -19,27 +23,34 @@ def to_bytes(x: Tensor) -> Tensor:
     return (x.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
 
 
+def _to_floats(pixels: Tensor) -> Tensor:
+    return pixels if pixels.is_floating_point() else pixels.float() / 255.0
+
+
 @dataclass(frozen=True)
 class Images:
     """Images and their labels.
 
     Args:
-        pixels: uint8 (N, C, H, W).
+        pixels: uint8 (N, C, H, W), or float32 in [0, 1].
         labels: int64 (N,).
 
     Raises:
-        Mistake: where lengths, shapes or types do not fit.
+        Mistake: where lengths, shapes or types do not fit, or pixels lie outside [0, 1].
     """
 
     pixels: Tensor
     labels: Tensor
 
     def __post_init__(self) -> None:
-        if self.pixels.dtype != torch.uint8 or self.pixels.dim() != 4:
+        if self.pixels.dtype not in (torch.uint8, torch.float32) or self.pixels.dim() != 4:
             raise Mistake(
-                "images are uint8 (N, C, H, W) here, "
+                "images are uint8 or float32 (N, C, H, W) here, "
                 f"not {self.pixels.dtype} of shape {tuple(self.pixels.shape)}"
             )
+        # A NaN compares false with everything, so it is refused too.
+        if self.pixels.is_floating_point() and not ((self.pixels >= 0) & (self.pixels <= 1)).all():
+            raise Mistake("pixels lie outside [0, 1]: rescale the images")
         if self.labels.shape != self.pixels.shape[:1]:
             raise Mistake(
                 f"{len(self.pixels)} images have {tuple(self.labels.shape)} labels: "
@@ -58,7 +69,12 @@ class Images:
     @property
     def x(self) -> Tensor:
         """All images, float32 in [0, 1], (N, C, H, W)."""
-        return self.pixels.float() / 255.0
+        return _to_floats(self.pixels)
+
+    @property
+    def bytes(self) -> Tensor:
+        """All images as a PNG would hold them, uint8 (N, C, H, W)."""
+        return to_bytes(self.pixels) if self.pixels.is_floating_point() else self.pixels
 
     @property
     def y(self) -> Tensor:
@@ -67,7 +83,7 @@ class Images:
 
     def take(self, places: Tensor) -> Batch:
         """Return the images at ``places`` (B,) as floats in [0, 1], with their labels."""
-        return Batch(self.pixels[places].float() / 255.0, self.labels[places])
+        return Batch(_to_floats(self.pixels[places]), self.labels[places])
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield all images in order, ``size`` at a time, the last batch maybe smaller."""

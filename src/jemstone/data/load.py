@@ -13,6 +13,7 @@ import torch
 
 from jemstone.archives import read_arrays
 from jemstone.data.image_set import DataSet, Images
+from jemstone.data.toys import TOYS, load_toy
 from jemstone.errors import Mistake, unknown
 from jemstone.files import is_file
 
@@ -27,7 +28,7 @@ _TORCHVISION = {
     "svhn": ("SVHN", False),
 }
 _MOST_CLASSES = 100_000
-NAMES = ("digits", *_TORCHVISION)
+NAMES = ("digits", *TOYS, *_TORCHVISION)
 
 
 def is_flippable(name: str) -> bool:
@@ -45,9 +46,9 @@ def load(name: str, root: str | Path | None = None) -> DataSet:
     """Load a data set.
 
     Args:
-        name: ``digits``, ``mnist``, ``fashion-mnist``, ``cifar10``, ``cifar100``, ``svhn``, or a
-            ``.npz`` file with ``train_images`` uint8 (N, H, W[, C]), ``train_labels``,
-            ``test_images`` and ``test_labels``.
+        name: ``digits``, ``moons``, ``spirals``, ``mnist``, ``fashion-mnist``, ``cifar10``,
+            ``cifar100``, ``svhn``, or a ``.npz`` file with ``train_images`` uint8
+            (N, H, W[, C]), ``train_labels``, ``test_images`` and ``test_labels``.
         root: the folder with ``NAME.npz`` or torchvision's layout; by default the environment's
             ``JEMSTONE_DATA``. Where none is named, torchvision downloads.
 
@@ -56,6 +57,8 @@ def load(name: str, root: str | Path | None = None) -> DataSet:
     """
     if name == "digits":
         return _load_digits()
+    if name in TOYS:
+        return load_toy(name)
     if name.endswith(".npz"):
         return _load_npz(Path(name), name=Path(name).stem, flip=False)
     if name not in _TORCHVISION:

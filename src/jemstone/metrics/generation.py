@@ -88,7 +88,7 @@ def look(images: Images, extractor: FeatureExtractor, batch_size: int = 256) -> 
     features, logits = (torch.cat(parts) for parts in zip(*answers, strict=True))
     for part in (features, logits):
         checked(f"the judge {extractor.name}", 1, part)
-    return Seen(features, logits, images.labels, images.pixels, extractor.name)
+    return Seen(features, logits, images.labels, images.bytes, extractor.name)
 
 
 def judge_samples(

@@ -6,10 +6,11 @@ the balls, with a reason each; what is contrasted, attacked and summed stays the
 
 from __future__ import annotations
 
-from jemstone.data import is_flippable
+from jemstone.data import TOYS, is_flippable
 from jemstone.errors import unknown
 from jemstone.recipes.papers import PAPERS
 from jemstone.recipes.schema import Recipe, changed
+from jemstone.recipes.toys import toy_sizes
 from jemstone.recipes.units import Constant
 
 __all__ = ["BUDGETS", "recipe_for", "resizing"]
@@ -61,6 +62,8 @@ def resizing(name: str, data: str, budget: str) -> tuple[Constant, ...]:
     flip = Constant("augmentation.flip", is_flippable(data), f"mirrored images of {data}")
     if budget == "paper":
         return (flip,)
+    if data in TOYS:
+        return toy_sizes(budget)
     recipe = PAPERS[name]().recipe()
     fields = [
         flip,
