@@ -55,7 +55,9 @@ def _begin(argv: Sequence[str], processes: Processes) -> int:
     if arguments.out is None:
         raise Mistake("train needs a folder for the run: add --out runs/NAME")
     out = Path(arguments.out)
-    device = choose_device(arguments.device, arguments.precision)
+    # bfloat16's eight bits are a byte's: too few for what does not rest as bytes.
+    exact = arguments.precision == "auto" and data.train.pixels.is_floating_point()
+    device = choose_device(arguments.device, "fp32" if exact else arguments.precision)
 
     def open_or_begin() -> Run:
         if not processes.leads:

@@ -71,7 +71,7 @@ def _langevin(where: str, steps: int) -> tuple[Constant, ...]:
     return (
         Constant(f"{where}.steps", steps, "as long as mixing takes"),
         Constant(f"{where}.inner", 1, _TRUE),
-        Constant(f"{where}.step_size", _STEP_SIZE, "a twelfth of the data noise's variance, or less"),
+        Constant(f"{where}.step_size", _STEP_SIZE, "a twelfth of the data noise, squared"),
         Constant(f"{where}.noise", 0.0, _TRUE),
         Constant(f"{where}.temperature", 1.0, _TRUE),
         Constant(f"{where}.clip", None, _TRUE),
