@@ -19,6 +19,7 @@ _COMMANDS = {
     "train": "train a recipe, or resume a run",
     "sample": "draw images from a run",
     "evaluate": "judge a run",
+    "landscape": "draw what runs on moons or spirals believe, with exact figures",
     "status": "tell how far a run is",
     "doctor": "tell what is wrong with a run, and which knob to turn",
 }

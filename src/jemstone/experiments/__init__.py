@@ -4,18 +4,22 @@ from jemstone.experiments.begin import begin
 from jemstone.experiments.doctor import Finding, examine
 from jemstone.experiments.evaluation import SUITES, balanced_labels, draw, evaluate
 from jemstone.experiments.judge import Judge, cache_folder, judge_for
+from jemstone.experiments.landscape import Landscape, data_landscape, landscape
 from jemstone.experiments.runs import Run
 
 __all__ = [
     "SUITES",
     "Finding",
     "Judge",
+    "Landscape",
     "Run",
     "balanced_labels",
     "begin",
     "cache_folder",
+    "data_landscape",
     "draw",
     "evaluate",
     "examine",
     "judge_for",
+    "landscape",
 ]

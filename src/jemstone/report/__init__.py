@@ -2,11 +2,13 @@
 
 from jemstone.report.card import card, figures, overview
 from jemstone.report.figure import draw_panels
+from jemstone.report.landscape import draw_landscapes
 from jemstone.report.table import classification_table, generation_table
 
 __all__ = [
     "card",
     "classification_table",
+    "draw_landscapes",
     "draw_panels",
     "figures",
     "generation_table",
