@@ -1,6 +1,6 @@
 """Runs, and how they are judged."""
 
-from jemstone.experiments.begin import begin
+from jemstone.experiments.begin import begin, device_for
 from jemstone.experiments.doctor import Finding, examine
 from jemstone.experiments.evaluation import SUITES, balanced_labels, draw, evaluate
 from jemstone.experiments.judge import Judge, cache_folder, judge_for
@@ -17,6 +17,7 @@ __all__ = [
     "begin",
     "cache_folder",
     "data_landscape",
+    "device_for",
     "draw",
     "evaluate",
     "examine",

@@ -25,7 +25,7 @@ from jemstone.recipes import (
 from jemstone.samplers import ClassGaussian
 from jemstone.training import Device, choose_device
 
-__all__ = ["begin"]
+__all__ = ["begin", "device_for"]
 
 
 def begin(
@@ -50,7 +50,7 @@ def begin(
         seed: of everything random.
         source: what the data is loaded by when the run is opened again; its name by default.
         root: where the data lies.
-        device: where to run.
+        device: where to run; by default as :func:`device_for` chooses.
         checkpoint_every: steps between checkpoints; by default a tenth of the run.
         processes: that will train it together.
         again: take up the run that the folder holds, if it is this very one.
@@ -71,7 +71,7 @@ def begin(
     recipe = resolved(checked(recipe), data, processes)
     if checkpoint_every is not None and checkpoint_every < 1:
         raise Mistake(f"checkpoint_every is 1 or more, not {checkpoint_every}")
-    device = device or choose_device()
+    device = device or device_for(data)
     # What cannot fit or be built is refused before a file is written.
     refuse_oversized(recipe, data.shape, len(data.classes), len(data.train), device.memory)
     build_model(recipe, data, seed)
@@ -103,6 +103,23 @@ def begin(
     write_json(beside / "environment.json", environment)
     beside.rename(path)
     return Run(path, recipe, environment)
+
+
+def device_for(data: DataSet, name: str = "auto", precision: str = "auto") -> Device:
+    """Choose where to train, in float32 on data that does not rest as bytes.
+
+    bfloat16 has eight bits, as a byte: what is finer would be lost.
+
+    Args:
+        data: to train on.
+        name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+
+    Raises:
+        Mistake: where this machine lacks what is asked for.
+    """
+    fine = precision == "auto" and data.train.pixels.is_floating_point()
+    return choose_device(name, "fp32" if fine else precision)
 
 
 def resolved(recipe: Recipe, data: DataSet, processes: int = 1) -> Recipe:

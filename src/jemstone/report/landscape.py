@@ -32,7 +32,7 @@ def draw_landscapes(path: Path, rows: Sequence[Sequence[Landscape]]) -> None:
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes, row in zip(grid, rows, strict=True):
         known = [panel.log_density for panel in row if panel.log_density is not None]
-        highest = max(float(log_density.max()) for log_density in known)
+        highest = max((float(log_density.max()) for log_density in known), default=0.0)
         image = None
         for axis, panel in zip(axes, row, strict=False):
             image = _draw(axis, panel, highest) or image
