@@ -8,8 +8,10 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
-from jemstone.functional.energies import energy, joint_energy, marginal, marginal_energy
+from jemstone import JointEnergyModel
+from jemstone.functional.energies import energy, marginal
 from jemstone.functional.grid import (
     centres,
     draw_points,
@@ -29,21 +31,20 @@ SPREAD = 0.08
 STEP = 0.05 * SPREAD**2
 
 
-class Mixture:
-    def logits(self, x):
+class Mixture(nn.Module):
+    def forward(self, x):
         distances = (x.flatten(1)[:, None] - MEANS).square().sum(dim=-1)
         constant = SHARES.log() - math.log(2 * math.pi * SPREAD**2)
         return constant - distances / (2 * SPREAD**2)
 
-    def energy(self, x, y=None):
-        logits = self.logits(x)
-        return marginal_energy(logits) if y is None else joint_energy(logits, y)
+
+MODEL = JointEnergyModel(Mixture())
 
 
 def target(y=None):
     points = centres(CELLS).flatten(0, 1)
     labels = None if y is None else torch.full((len(points),), y)
-    return Mixture().energy(points, labels).reshape(CELLS, CELLS)
+    return MODEL.energy(points[:, :, None, None], labels).reshape(CELLS, CELLS)
 
 
 def distance(x, log_p):
@@ -54,7 +55,7 @@ def walked(walk, y=None):
     """Walk from uniform draws on the box."""
     x = Generator(1).uniform((CHAINS, 2, 1, 1), dtype=torch.float64)
     labels = None if y is None else torch.full((CHAINS,), y)
-    return walk(Mixture(), x, labels, Generator(2))
+    return walk(MODEL, x, labels, Generator(2))
 
 
 def exact(log_p):

@@ -115,6 +115,7 @@ def landscape(
     Returns:
         The landscape, with the figures
 
+        - ``temperature`` of the training walk, null where the recipe gives a noise instead;
         - ``log_z``: the log-partition by the midpoint rule, ``log_z_error``: what Richardson's
           rule makes of the difference to a grid half as fine;
         - ``nll``: mean -log p(x) of held-out points, in nats;
@@ -147,6 +148,7 @@ def landscape(
         "budget": run.recipe.budget,
         "seed": run.seed,
         "step": run.steps_done,
+        "temperature": run.recipe.walk.temperature,
         "data": data.name,
         "n": len(data.test),
         "cells": _CELLS,
@@ -177,13 +179,19 @@ def landscape(
         rows.append({"sampler": name, "target": target, **_held_to(targets[target], x, generator)})
     figures["samplers"] = rows
     return Landscape(
-        title=run.recipe.name,
+        title=_title(run),
         log_density=-energy - log_z,
         predicted=log_joint.argmax(dim=1).reshape(_CELLS, _CELLS),
         points=shown,
         labels=_logits(model, shown).argmax(dim=1),
         figures={**figures, "shown": sampler},
     )
+
+
+def _title(run: Run) -> str:
+    """Name the recipe, and the folder where that says more."""
+    recipe, folder = run.recipe.name, run.path.name
+    return folder if recipe in folder else f"{recipe} ({folder})"
 
 
 def _check_points(what: str, shape: tuple[int, int, int]) -> None:

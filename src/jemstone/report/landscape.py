@@ -11,8 +11,8 @@ from jemstone.files import write_whole
 
 __all__ = ["draw_landscapes"]
 
-_DEPTH = 10.0  # nats below the highest density that are told apart
-_DOTS = 500
+_DEPTH = 8.0  # nats below the highest density that are told apart
+_DOTS = 400
 _COLOURS = ("#ffffff", "#52d1ff", "#7dff8a", "#ffb3e6")
 
 
