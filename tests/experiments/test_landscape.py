@@ -90,7 +90,7 @@ def test_every_sampler_is_held_to_its_target(seen):
         assert row["kl"] > 0
         assert 0 < row["total_variation_exact"] < 1
     # The init is of another shape than the density, and is told from exact draws of it.
-    assert rows["init"]["kl"] > 1.2 * rows["init"]["kl_exact"]
+    assert rows["init"]["kl"] > 1.1 * rows["init"]["kl_exact"]
     assert seen.points.shape == (SAMPLES, 2)
 
 
