@@ -14,7 +14,7 @@ __all__ = ["toy_sizes"]
 _PLANE = "two numbers, not an image"
 _TRUE = "true Langevin: p(x) is what is learned"
 _ADAM = "an MLP"
-_STEPS = {"quick": 500, "small": 2500}
+_STEPS = {"quick": 500, "small": 1500}
 _STEP_SIZE = 5e-5  # a twelfth of the variance of the finer toy's noise
 _EPS = 0.03  # less than half of the way from a curve to the border of the classes
 _WALKS = {"walk": 20, "sampling.energy": 500, "sampling.combined": 500}
@@ -37,7 +37,7 @@ def toy_sizes(budget: str) -> tuple[Constant, ...]:
         Constant("optimisation.learning_rate", 2e-3, _ADAM),
         Constant("optimisation.weight_decay", 0.0, _ADAM),
         Constant("optimisation.batch_size", 256, _PLANE),
-        Constant("optimisation.steps", _STEPS[budget], "a minute or two on one core"),
+        Constant("optimisation.steps", _STEPS[budget], "a minute on one core"),
         Constant("optimisation.warmup", 50, _ADAM),
         Constant("optimisation.schedule", "cosine", "our choice: no milestones to tune"),
         Constant("optimisation.milestones", (), "as above"),
