@@ -107,6 +107,8 @@ ARGUMENTS = {
     "sample nothing": (["sample", "nowhere", "--out", "x.png"], "nowhere"),
     "no such suite": (["evaluate", "RUN", "--suite", "quik", "--out", "x.json"], "quick"),
     "evaluate into text": (["evaluate", "RUN", "--out", "x.txt"], ".json"),
+    "a landscape of images": (["landscape", "RUN", "--out", "x.png"], "moons or spirals"),
+    "a landscape of nothing": (["landscape", "--out", "x.png"], "runs"),
     "no such recipe's card": (["recipes", "jem+"], "jem"),
 }
 

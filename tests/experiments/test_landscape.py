@@ -11,8 +11,8 @@ from jemstone.cli import main
 from jemstone.data import DataSet, Images, load
 from jemstone.errors import Mistake
 from jemstone.experiments import begin, data_landscape, landscape
-from jemstone.experiments.landscape import _log_joint
 from jemstone.recipes import changed, recipe_for
+from jemstone.report import draw_landscapes
 
 SAMPLES = 300
 
@@ -100,15 +100,18 @@ def test_it_is_the_same_again(run, moons, seen):
     assert torch.equal(again.points, seen.points)
 
 
-def test_points_of_unknown_origin_have_figures_of_their_own(moons):
+def test_points_of_unknown_origin_have_the_figures_that_need_no_density(moons, run, tmp_path):
     """A file named as a toy is not the toy: its points rest as bytes."""
     parts = [Images(split.bytes, split.y) for split in (moons.train, moons.test)]
     file = DataSet("moons", *parts, moons.classes, flip=False)
     truth = data_landscape(file)
     assert truth.log_density is None
     assert truth.figures["nll"] is None
-    assert _log_joint(file, torch.rand(3, 2)) is None
-    assert _log_joint(moons, torch.rand(3, 2)).shape == (3, 2)
+    panel = landscape(run, file, count=20)
+    assert panel.figures["kl_data_model"] is None
+    assert math.isfinite(panel.figures["nll"])
+    draw_landscapes(tmp_path / "unknown.png", [[truth], [truth, panel]])
+    assert (tmp_path / "unknown.png").is_file()
 
 
 def test_images_have_no_landscape():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,13 +80,12 @@ def data_landscape(data: DataSet) -> Landscape:
     _check_points(data.name, data.shape)
     points, labels = data.test.x.flatten(1), data.test.y
     figures: dict[str, Any] = {"data": data.name, "n": len(labels), "nll": None, "accuracy": None}
-    log_joint = _log_joint(data, centres(_CELLS).flatten(0, 1))
-    if log_joint is None:
+    if not _is_known(data):
         return Landscape(data.name, None, None, points, labels, figures)
-    held_out = _log_joint(data, points)
-    assert held_out is not None
+    held_out = _log_joint(data.name, points)
     figures["nll"] = -float(held_out.logsumexp(dim=1).mean())
     figures["accuracy"] = agreement(held_out, labels)
+    log_joint = _toy(data.name)
     log_density = log_joint.logsumexp(dim=1).reshape(_CELLS, _CELLS)
     predicted = log_joint.argmax(dim=1).reshape(_CELLS, _CELLS)
     return Landscape(data.name, log_density, predicted, points, labels, figures)
@@ -138,53 +138,49 @@ def landscape(
     generator = Generator(seed)
     progress(f"{run.path}: density, {device}")
     log_joint = _logits(model, centres(_CELLS).flatten(0, 1))
-    logits = predictions(model, data.test)
-    energy = marginal_energy(log_joint).reshape(_CELLS, _CELLS)
-    log_z = log_partition(energy)
-    coarse = marginal_energy(_logits(model, centres(_COARSE).flatten(0, 1)))
-    figures: dict[str, Any] = {
-        "run": str(run.path),
-        "recipe": run.recipe.name,
-        "budget": run.recipe.budget,
-        "seed": run.seed,
-        "step": run.steps_done,
-        "temperature": run.recipe.walk.temperature,
-        "data": data.name,
-        "n": len(data.test),
-        "cells": _CELLS,
-        "log_z": log_z,
-        "log_z_error": abs(log_z - log_partition(coarse)) / 3,
-        "nll": float(marginal_energy(logits).double().mean()) + log_z,
-        **_distances(data, -energy),
-        "accuracy": agreement(logits, data.test.labels),
-        "robust_accuracy": robust_accuracy(
-            model,
-            data.test,
-            run.recipe.attack.norm,
-            [run.recipe.attack.eps / 2, run.recipe.attack.eps],
-            generator=generator.fold("attack"),
-            steps=_PGD_STEPS,
-            restarts=_RESTARTS,
-        ),
-    }
-    targets = {_MARGINAL: log_masses(-energy), _BALANCED: _balanced(log_joint)}
+    log_density, figures = _integrated(model, data, log_joint)
+    progress(f"{run.path}: robust accuracy")
+    robust = robust_accuracy(
+        model,
+        data.test,
+        run.recipe.attack.norm,
+        [run.recipe.attack.eps / 2, run.recipe.attack.eps],
+        generator=generator.fold("attack"),
+        steps=_PGD_STEPS,
+        restarts=_RESTARTS,
+    )
+    targets = {_MARGINAL: log_masses(log_density), _BALANCED: _balanced(log_joint)}
     y = balanced_labels(count, run.classes)
-    rows, shown = [], torch.empty(0, 2)
+    rows, drawn = [], {}
     for name in ("init", *SAMPLERS):
         progress(f"{run.path}: {count} samples by {name}")
         stream = generator.fold("samples")
-        x = draw(model, run.sampler(name), y, stream, batch_size=count, device=device).flatten(1)
-        shown = x if name == sampler else shown
+        x = draw(model, run.sampler(name), y, stream, batch_size=count, device=device)
+        drawn[name] = x.flatten(1)
         target = _MARGINAL if name == "unconditional" else _BALANCED
-        rows.append({"sampler": name, "target": target, **_held_to(targets[target], x, generator)})
-    figures["samplers"] = rows
+        held = _held_to(targets[target], drawn[name], generator)
+        rows.append({"sampler": name, "target": target, **held})
+    shown = drawn[sampler]
     return Landscape(
         title=_title(run),
-        log_density=-energy - log_z,
+        log_density=log_density,
         predicted=log_joint.argmax(dim=1).reshape(_CELLS, _CELLS),
         points=shown,
         labels=_logits(model, shown).argmax(dim=1),
-        figures={**figures, "shown": sampler},
+        figures={
+            "run": str(run.path),
+            "recipe": run.recipe.name,
+            "budget": run.recipe.budget,
+            "seed": run.seed,
+            "step": run.steps_done,
+            "temperature": run.recipe.walk.temperature,
+            "data": data.name,
+            "n": len(data.test),
+            **figures,
+            "robust_accuracy": robust,
+            "samplers": rows,
+            "shown": sampler,
+        },
     )
 
 
@@ -202,12 +198,48 @@ def _check_points(what: str, shape: tuple[int, int, int]) -> None:
         )
 
 
-def _log_joint(data: DataSet, points: Tensor) -> Tensor | None:
-    """Return log p(x, y) of a toy, float64 (N, K); None for points of unknown origin."""
-    # A file may be called after a toy: its points rest as bytes.
-    if data.name not in TOYS or not data.train.pixels.is_floating_point():
-        return None
-    return TOYS[data.name].log_density(points) - math.log(len(data.classes))
+def _integrated(
+    model: JointEnergyModel, data: DataSet, log_joint: Tensor
+) -> tuple[Tensor, dict[str, Any]]:
+    """Return log p(x) at the centres of the cells (n, n), and what it makes of the data."""
+    energy = marginal_energy(log_joint).reshape(_CELLS, _CELLS)
+    log_z = log_partition(energy)
+    coarse = log_partition(marginal_energy(_logits(model, centres(_COARSE).flatten(0, 1))))
+    held_out = predictions(model, data.test)
+    log_density = -energy - log_z
+    figures: dict[str, Any] = {
+        "cells": _CELLS,
+        "log_z": log_z,
+        "log_z_error": abs(log_z - coarse) / 3,
+        "nll": float(marginal_energy(held_out.double()).mean()) + log_z,
+        "kl_data_model": None,
+        "kl_model_data": None,
+        "total_variation": None,
+        "accuracy": agreement(held_out, data.test.labels),
+    }
+    if _is_known(data):
+        truth = log_masses(_toy(data.name).logsumexp(dim=1).reshape(_CELLS, _CELLS))
+        masses = log_masses(log_density)
+        figures["kl_data_model"] = kl_divergence(truth, masses)
+        figures["kl_model_data"] = kl_divergence(masses, truth)
+        figures["total_variation"] = total_variation(truth, masses)
+    return log_density, figures
+
+
+def _is_known(data: DataSet) -> bool:
+    """Tell whether the data's density is; a file called after a toy rests as bytes."""
+    return data.name in TOYS and data.train.pixels.is_floating_point()
+
+
+@functools.cache
+def _toy(name: str) -> Tensor:
+    """Return log p(x, y) of a toy at the centres of the cells, float64 (n n, K)."""
+    return _log_joint(name, centres(_CELLS).flatten(0, 1))
+
+
+def _log_joint(name: str, points: Tensor) -> Tensor:
+    log_density = TOYS[name].log_density(points)
+    return log_density - math.log(log_density.shape[1])
 
 
 def _logits(model: JointEnergyModel, points: Tensor) -> Tensor:
@@ -220,20 +252,6 @@ def _balanced(log_joint: Tensor) -> Tensor:
     r"""Return the log-masses of :math:`\frac1K \sum_y p(x | y)`, (n, n)."""
     given_class = log_joint.log_softmax(dim=0)
     return log_masses(given_class.logsumexp(dim=1).reshape(_CELLS, _CELLS))
-
-
-def _distances(data: DataSet, log_density: Tensor) -> dict[str, float | None]:
-    """Return how far a model's density is from the data's, null where that is not known."""
-    log_joint = _log_joint(data, centres(_CELLS).flatten(0, 1))
-    if log_joint is None:
-        return {"kl_data_model": None, "kl_model_data": None, "total_variation": None}
-    truth = log_masses(log_joint.logsumexp(dim=1).reshape(_CELLS, _CELLS))
-    model = log_masses(log_density)
-    return {
-        "kl_data_model": kl_divergence(truth, model),
-        "kl_model_data": kl_divergence(model, truth),
-        "total_variation": total_variation(truth, model),
-    }
 
 
 def _held_to(target: Tensor, x: Tensor, generator: Generator) -> dict[str, Any]:
