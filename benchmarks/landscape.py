@@ -3,9 +3,9 @@
     python benchmarks/landscape.py --runs runs/toys --out docs/results/landscape.json \
         --picture docs/images/landscape.png
 
-The picture is of the first seed. Runs that are there are not trained again, so an interrupted
-measurement goes on where it was. Beside the recipes' walk of temperature 1 stands JEM++ trained by
-the same walk without noise, for one seed: the papers' walks are near that.
+The picture is of the first seed. What is there is neither trained nor measured again, so an
+interrupted measurement goes on where it was. The column `jempp without noise` is JEM++ trained by
+the same walk at temperature 0: the papers' walks are near that.
 """
 
 import argparse
@@ -18,8 +18,8 @@ import torch
 from recipes import commit
 
 from jemstone.data import TOYS, load
-from jemstone.experiments import Run, begin, data_landscape, landscape
-from jemstone.files import read_json, write_json
+from jemstone.experiments import Landscape, Run, begin, data_landscape, landscape
+from jemstone.files import read_json, read_tensors, write_json, write_tensors
 from jemstone.recipes import changed, recipe_for
 from jemstone.report import draw_landscapes
 
@@ -44,13 +44,15 @@ def trained(folder, name, fields, data, seed):
 
 
 def measured(folder, column, data, seed, samples):
-    """Train and look at one run; its figures are kept beside it."""
-    name, fields = COLUMNS[column]
-    run = trained(folder, name, fields, data, seed)
-    panel = landscape(run, data, count=samples)
-    figures = {**panel.figures, "run": folder.name, "commit": commit()}
-    write_json(folder / "landscape.json", figures)
-    return panel
+    """Train and look at one run, unless that is done; what was seen is kept in its folder."""
+    file, picture = folder / "landscape.json", folder / "landscape.safetensors"
+    if not (file.is_file() and picture.is_file()):
+        name, fields = COLUMNS[column]
+        panel = landscape(trained(folder, name, fields, data, seed), data, count=samples)
+        seen = ("log_density", "predicted", "points", "labels")
+        write_tensors(picture, {name: getattr(panel, name) for name in seen})
+        write_json(file, {**panel.figures, "run": column, "commit": commit()})
+    return Landscape(title=column, figures=read_json(file), **read_tensors(picture))
 
 
 def flat(figures):
@@ -80,24 +82,22 @@ def summary(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--data", nargs="+", default=list(TOYS))
+    parser.add_argument("--columns", nargs="+", default=list(COLUMNS), choices=COLUMNS)
     parser.add_argument("--samples", type=int, default=4000)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--picture", type=Path, required=True)
     arguments = parser.parse_args()
-    panels, results = {name: [data_landscape(load(name))] for name in TOYS}, {}
+    panels, results = {name: [data_landscape(load(name))] for name in arguments.data}, {}
     for seed in arguments.seeds:
-        for name in TOYS:
-            for column in COLUMNS:
-                if column == "jempp without noise" and seed != arguments.seeds[0]:
-                    continue
+        for name, row in panels.items():
+            for column in arguments.columns:
                 folder = arguments.runs / name / str(seed) / column
-                if seed == arguments.seeds[0] or not (folder / "landscape.json").is_file():
-                    panel = measured(folder, column, load(name), seed, arguments.samples)
-                    if seed == arguments.seeds[0]:
-                        panels[name].append(panel)
-                figures = read_json(folder / "landscape.json")
-                results.setdefault(name, {}).setdefault(column, []).append(figures)
+                panel = measured(folder, column, load(name), seed, arguments.samples)
+                results.setdefault(name, {}).setdefault(column, []).append(panel.figures)
+                if seed == arguments.seeds[0]:
+                    row.append(panel)
     everything = [f for columns in results.values() for found in columns.values() for f in found]
     commits = sorted({figures["commit"] for figures in everything})
     if len(commits) != 1:
