@@ -127,6 +127,45 @@ def ranks(results):
     return "\n".join(lines)
 
 
+def toys(results):
+    """Lay out what was learnt of densities that are known."""
+    heads = ("data", "trained", "nll", "KL(data ∥ p)", "accuracy", "robust accuracy")
+    samplers = ("unconditional", "energy", "combined")
+    heads += (*(f"KL {name}" for name in samplers), "KL exact draws")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for data, found in results["data"].items():
+        best = found["best"]
+        cells = [data, "*the density itself*", f"{best['nll']:.3f}", "0"]
+        cells += [f"{100 * best['accuracy']:.1f}"] + [""] * (2 + len(samplers))
+        lines.append("| " + " | ".join(cells) + " |")
+        for column, run in found["runs"].items():
+            row, done = run["figures"], len(run["seeds"])
+            note = "" if done == len(results["seeds"]) else f" ({done} of the seeds)"
+            cells = [data, column + note, thousandths(row["nll"])]
+            cells += [thousandths(row["kl_data_model"]), percent(row["accuracy"])]
+            cells.append(percent([figure for key, figure in row.items() if "PGD" in key][-1]))
+            cells += [thousandths(row[f"{name}: kl"]) for name in samplers]
+            cells.append(thousandths(row["unconditional: kl_exact"]))
+            lines.append("| " + " | ".join(cells) + " |")
+    seeds = len(results["seeds"])
+    over = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
+    lines += [
+        "",
+        f"Measured here: budget `{results['budget']}`, {over}, {results['held_out']:,} held-out "
+        f"points, robust accuracy under PGD-20 with 2 restarts at the trained radius; "
+        f"{results['samples']:,} samples from scratch, in histograms of "
+        f"{results['cells']['histogram']} x {results['cells']['histogram']} cells; quadrature on "
+        f"{results['cells']['quadrature']} x {results['cells']['quadrature']}. From "
+        "[docs/results/landscape.json](results/landscape.json).",
+    ]
+    return "\n".join(lines)
+
+
+def thousandths(figure):
+    deviation = f" ± {figure['std']:.3f}" if figure["std"] is not None else ""
+    return f"{figure['mean']:.3f}{deviation}"
+
+
 def filled(page, name, text):
     """Return a page with its table between the marks replaced."""
     block = f"<!-- table: {name} -->\n{text}\n<!-- end -->"
@@ -135,12 +174,13 @@ def filled(page, name, text):
 
 
 def main(check):
-    results, trials = (
+    results, trials, points = (
         json.loads((ROOT / "docs/results" / file).read_text())
-        for file in ("digits.json", "digits-combined.json")
+        for file in ("digits.json", "digits-combined.json", "landscape.json")
     )
     carried = {name: line(recipe) for name, recipe in results["recipes"].items()}
-    readme, page, rank = ROOT / "README.md", ROOT / "docs/combined.md", ROOT / "docs/gaussians.md"
+    readme, page, toy = (ROOT / p for p in ("README.md", "docs/combined.md", "docs/toy.md"))
+    rank = ROOT / "docs/gaussians.md"
     losses = [
         ranks(json.loads(file.read_text()))
         for file in sorted((ROOT / "docs/results").glob("gaussian-rank-*.json"))
@@ -148,6 +188,7 @@ def main(check):
     wanted = {
         readme: filled(readme, "digits", table(results)),
         page: filled(page, "combined", combined(trials)),
+        toy: filled(toy, "toys", toys(points)),
         rank: filled(rank, "gaussian-rank", "\n\n".join(losses)),
         ROOT / "src/jemstone/recipes/measured.json": json.dumps(carried, indent=2) + "\n",
     }

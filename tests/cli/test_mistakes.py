@@ -152,6 +152,8 @@ ARGUMENTS = {
         ["evaluate", "RUN", "--inception-weights", "a", "--out", "x.json"],
         "--features inception",
     ),
+    "a landscape of images": (["landscape", "RUN", "--out", "x.png"], "moons or spirals"),
+    "a landscape of nothing": (["landscape", "--out", "x.png"], "runs"),
     "no such recipe's card": (["recipes", "jem+"], "jem"),
 }
 

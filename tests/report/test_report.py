@@ -23,6 +23,13 @@ def test_a_grid_shows_every_pixel_unsmoothed(channels, tmp_path):
         )
 
 
+def test_channels_that_are_no_colours_stand_side_by_side(tmp_path):
+    write_grid(tmp_path / "grid.png", torch.tensor([0.2, 0.8]).reshape(1, 2, 1, 1))
+    with Image.open(tmp_path / "grid.png") as picture:
+        row = [picture.getpixel((column, 8))[0] for column in range(picture.width)]
+    assert row == [51] * 16 + [204] * 16
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_panels_are_drawn_side_by_side(channels, tmp_path):
     panels = {name: torch.rand(6, channels, 8, 8) for name in ("data", "init", "walk")}

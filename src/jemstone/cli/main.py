@@ -20,6 +20,7 @@ _COMMANDS = {
     "sample": "draw images from a run",
     "evaluate": "judge a run",
     "gradients": "compare the input gradients of runs, as a picture and in numbers",
+    "landscape": "draw what runs on moons or spirals believe, with exact figures",
     "status": "tell how far a run is",
     "doctor": "tell what is wrong with a run, and which knob to turn",
 }

@@ -15,10 +15,10 @@ from jemstone.cli.parser import Parser, common_options, option_value, positional
 from jemstone.cli.voice import restarted, speaks
 from jemstone.data import DataSet, load, set_name
 from jemstone.errors import Mistake
-from jemstone.experiments import Run, begin
+from jemstone.experiments import Run, begin, device_for
 from jemstone.functional.gaussian import lonely_classes
 from jemstone.recipes import Recipe, estimate, read_recipe, recipe_for, to_yaml
-from jemstone.training import Diverged, Interrupted, Processes, choose_device, join
+from jemstone.training import Diverged, Interrupted, Processes, join
 
 __all__ = ["few_images", "run", "train_run"]
 
@@ -51,11 +51,11 @@ def _begin(argv: Sequence[str], processes: Processes) -> int:
     if arguments.out is None:
         raise Mistake("train needs a folder for the run: add --out runs/NAME")
     out = Path(arguments.out)
-    device = choose_device(arguments.device, arguments.precision)
     # In turn, since data may be downloaded, or read into the cache.
     data = processes.in_turn(
         lambda: load(arguments.data, arguments.data_root, resize=arguments.resize, told=say)
     )
+    device = device_for(data, arguments.device, arguments.precision)
 
     def open_or_begin() -> Run:
         if not processes.leads:

@@ -5,13 +5,16 @@ from jemstone.data.cache import cache_folder
 from jemstone.data.epochs import Epochs
 from jemstone.data.image_set import DataSet, Images, UnknownSet, fingerprint, to_bytes
 from jemstone.data.load import NAMES, data_root, is_flippable, load, load_unknown, set_name
+from jemstone.data.toys import TOYS, Toy
 
 __all__ = [
     "NAMES",
+    "TOYS",
     "Augmentation",
     "DataSet",
     "Epochs",
     "Images",
+    "Toy",
     "UnknownSet",
     "cache_folder",
     "data_root",

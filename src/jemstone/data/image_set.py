@@ -1,4 +1,8 @@
-"""Labelled images: bytes at rest, in memory or on the disk; float32 in [0, 1] when handed out."""
+"""Labelled images: bytes at rest, in memory or on the disk; float32 in [0, 1] when handed out.
+
+Points of the plane are the exception: of two numbers a byte each leaves a lattice that a density
+would learn, so images may rest as float32 in [0, 1] too. Whoever takes them sees no difference.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,8 @@ def to_bytes(x: Tensor) -> Tensor:
 
 def _to_floats(pixels: Tensor) -> Tensor:
     """Read bytes as floats in [0, 1], in plain row-major order whatever the order of the bytes."""
+    if pixels.is_floating_point():
+        return pixels
     return pixels.to(torch.float32, memory_format=torch.contiguous_format) / 255.0
 
 
@@ -34,12 +40,13 @@ class Images:
     """Images and their labels.
 
     Args:
-        pixels: uint8 (N, C, H, W); never written to, as they may be mapped from a file.
+        pixels: uint8 (N, C, H, W), or float32 in [0, 1]; never written to, as they may be mapped
+            from a file.
         labels: int64 (N,).
         mapped: whether the pixels are mapped from a file, and so take no memory.
 
     Raises:
-        Mistake: where lengths, shapes or types do not fit.
+        Mistake: where lengths, shapes or types do not fit, or pixels lie outside [0, 1].
     """
 
     pixels: Tensor
@@ -47,11 +54,14 @@ class Images:
     mapped: bool = False
 
     def __post_init__(self) -> None:
-        if self.pixels.dtype != torch.uint8 or self.pixels.dim() != 4:
+        if self.pixels.dtype not in (torch.uint8, torch.float32) or self.pixels.dim() != 4:
             raise Mistake(
-                "images are uint8 (N, C, H, W) here, "
+                "images are uint8 or float32 (N, C, H, W) here, "
                 f"not {self.pixels.dtype} of shape {tuple(self.pixels.shape)}"
             )
+        # A NaN compares false with everything, so it is refused too.
+        if self.pixels.is_floating_point() and not ((self.pixels >= 0) & (self.pixels <= 1)).all():
+            raise Mistake("pixels lie outside [0, 1]: rescale the images")
         if self.labels.shape != self.pixels.shape[:1]:
             raise Mistake(
                 f"{len(self.pixels)} images have {tuple(self.labels.shape)} labels: "
@@ -73,6 +83,11 @@ class Images:
         return _to_floats(self.pixels)
 
     @property
+    def bytes(self) -> Tensor:
+        """All images as a PNG would hold them, uint8 (N, C, H, W)."""
+        return to_bytes(self.pixels) if self.pixels.is_floating_point() else self.pixels
+
+    @property
     def y(self) -> Tensor:
         """All labels, int64 (N,)."""
         return self.labels
@@ -80,7 +95,7 @@ class Images:
     @property
     def resident(self) -> int:
         """Bytes of memory that the pixels take."""
-        return 0 if self.mapped else self.pixels.numel()
+        return 0 if self.mapped else self.pixels.nbytes
 
     @cached_property
     def fingerprint(self) -> str:

@@ -17,12 +17,13 @@ from jemstone.data.image_set import DataSet, Images, UnknownSet
 from jemstone.data.npz import load_npz, load_unknown_npz
 from jemstone.data.public_sets import PUBLIC, load_torchvision
 from jemstone.data.resize import check_size, resized
+from jemstone.data.toys import TOYS, load_toy
 from jemstone.errors import Mistake, brief, unknown
 from jemstone.files import is_file
 
 __all__ = ["NAMES", "data_root", "is_flippable", "load", "load_unknown", "set_name"]
 
-NAMES = ("digits", *PUBLIC)
+NAMES = ("digits", *TOYS, *PUBLIC)
 """The data sets that have a name of their own."""
 
 
@@ -66,8 +67,8 @@ def load(
     """Load a data set.
 
     Args:
-        name: ``digits``, ``mnist``, ``fashion-mnist``, ``cifar10``, ``cifar100``, ``svhn``; a
-            ``.npz`` file with ``train_images`` uint8 (N, H, W[, C]), ``train_labels``,
+        name: ``digits``, ``moons``, ``spirals``, ``mnist``, ``fashion-mnist``, ``cifar10``,
+            ``cifar100``, ``svhn``; a ``.npz`` file with ``train_images`` uint8 (N, H, W[, C]), ``train_labels``,
             ``test_images`` and ``test_labels``; or a folder, ``FOLDER/CLASS/*.png`` or
             ``FOLDER/{train,test}/CLASS/*.png``.
         root: the folder with ``NAME.npz`` or torchvision's layout; by default the environment's
@@ -84,6 +85,8 @@ def load(
     folder = data_root(root)
     if name == "digits":
         data = _load_digits()
+    elif name in TOYS:
+        data = load_toy(name)
     elif name in PUBLIC:
         data = _load_public(name, folder)
     else:

@@ -26,7 +26,7 @@ from jemstone.recipes import (
 from jemstone.samplers import ClassGaussian
 from jemstone.training import Device, check_tensorboard, choose_device
 
-__all__ = ["begin"]
+__all__ = ["begin", "device_for"]
 
 
 def begin(
@@ -55,7 +55,7 @@ def begin(
         source: what the data is loaded by when the run is opened again; its name by default.
         root: where the data lies.
         resize: height and width that its images were fitted into, if they were.
-        device: where to run.
+        device: where to run; by default as :func:`device_for` chooses.
         checkpoint_every: steps between checkpoints; by default a tenth of the run.
         grid_every: steps between pictures of the chains, beside those at checkpoints.
         tensorboard: write metrics and pictures for TensorBoard too.
@@ -81,7 +81,7 @@ def begin(
             raise Mistake(f"{name} is 1 or more, not {every}")
     if tensorboard:
         check_tensorboard()
-    device = device or choose_device()
+    device = device or device_for(data)
     # What cannot fit or be built is refused before a file is written.
     refuse_oversized(
         recipe, data.shape, len(data.classes), len(data.train), device.memory, data.resident
@@ -127,6 +127,23 @@ def _lasting(source: str) -> str:
     """Return what a data set is loaded by, wherever the command is then given."""
     of_files = source not in NAMES and (source.endswith(".npz") or Path(source).is_dir())
     return str(Path(source).resolve()) if of_files else source
+
+
+def device_for(data: DataSet, name: str = "auto", precision: str = "auto") -> Device:
+    """Choose where to train, in float32 on data that does not rest as bytes.
+
+    bfloat16 has eight bits, as a byte: what is finer would be lost.
+
+    Args:
+        data: to train on.
+        name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+
+    Raises:
+        Mistake: where this machine lacks what is asked for.
+    """
+    fine = precision == "auto" and data.train.pixels.is_floating_point()
+    return choose_device(name, "fp32" if fine else precision)
 
 
 def resolved(recipe: Recipe, data: DataSet, processes: int = 1) -> Recipe:

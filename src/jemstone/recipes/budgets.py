@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from jemstone.data import is_flippable
+from jemstone.data import TOYS, is_flippable
 from jemstone.errors import unknown
 from jemstone.recipes.papers import PAPERS
 from jemstone.recipes.schema import Recipe, changed
+from jemstone.recipes.toys import toy_sizes
 from jemstone.recipes.units import Constant
 
 __all__ = ["BUDGETS", "recipe_for", "resizing"]
@@ -122,6 +123,8 @@ def resizing(name: str, data: str, budget: str) -> tuple[Constant, ...]:
     flip = Constant("augmentation.flip", is_flippable(data), f"mirrored images of {data}")
     if budget == "paper":
         return (flip,)
+    if data in TOYS:
+        return toy_sizes(budget)
     recipe = PAPERS[name]().recipe()
     size = _SIZES.get(data, _OTHER)
     fields = [

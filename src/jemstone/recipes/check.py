@@ -24,8 +24,8 @@ _MOST_STEPS = 100_000  # of a walk
 _LONGEST_NAME = 80
 _BOUNDS: dict[str, tuple[float, float]] = {
     # by the last word of the field's path: one name a thing
-    "depth": (10, 1000),
-    "width": (1, 100),
+    "depth": (1, 1000),
+    "width": (1, 1000),
     "stride": (1, 64),
     "learning_rate": (0, _ANY),
     "momentum": (0, 1),

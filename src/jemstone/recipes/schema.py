@@ -31,8 +31,8 @@ class Network:
 
     Args:
         architecture: of those registered in ``jemstone.nn``.
-        depth: 6 n + 4 layers.
-        width: channels are 16, 32 and 64 times this.
+        depth: 6 n + 4 layers of a wide ResNet; hidden layers of an MLP.
+        width: channels are 16, 32 and 64 times this; units of an MLP's layer.
         norm: batch, group or none.
         stride: of the first convolution: 1, or an even number for a coarser, cheaper network.
         activation: leaky-relu, or silu.

@@ -24,11 +24,14 @@ def write_grid(path: Path, x: Tensor, columns: int = 10) -> None:
 
     Args:
         path: of the PNG.
-        x: images (B, C, H, W) in [0, 1].
+        x: images (B, C, H, W) in [0, 1]; of what is neither grey nor colour, the channels stand
+            side by side.
         columns: images in a row.
     """
     from torchvision.utils import make_grid, save_image
 
+    if x.shape[1] not in (1, 3):
+        x = torch.cat(x.split(1, dim=1), dim=-1)
     enlarge = max(1, 32 // x.shape[-1])
     x = x.repeat_interleave(enlarge, dim=-1).repeat_interleave(enlarge, dim=-2)
     grid = make_grid(x, nrow=columns, padding=enlarge, pad_value=0.5)
