@@ -68,9 +68,9 @@ def load(
 
     Args:
         name: ``digits``, ``moons``, ``spirals``, ``mnist``, ``fashion-mnist``, ``cifar10``,
-            ``cifar100``, ``svhn``; a ``.npz`` file with ``train_images`` uint8 (N, H, W[, C]), ``train_labels``,
-            ``test_images`` and ``test_labels``; or a folder, ``FOLDER/CLASS/*.png`` or
-            ``FOLDER/{train,test}/CLASS/*.png``.
+            ``cifar100``, ``svhn``; a ``.npz`` file with ``train_images`` uint8 (N, H, W[, C]),
+            ``train_labels``, ``test_images`` and ``test_labels``; or a folder,
+            ``FOLDER/CLASS/*.png`` or ``FOLDER/{train,test}/CLASS/*.png``.
         root: the folder with ``NAME.npz`` or torchvision's layout; by default the environment's
             ``JEMSTONE_DATA``. Where none is named, torchvision downloads. A file or folder that
             is not where its path says is looked for by its name in the root.
