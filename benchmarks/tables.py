@@ -26,11 +26,11 @@ def number(figure):
 
 
 def robust(row):
-    """Find the robust accuracies at half of the trained radius and at the whole."""
-    half, whole = (key for key in row if key.startswith("PGD"))
-    norm, _, radius = whole.split(", ")[1].partition(" ")
-    radii = f"{norm} {half.rpartition(' ')[2]} / {radius}"
-    return f"{percent(row[half])} / {percent(row[whole])} ({radii})"
+    """Find the robust accuracies at every radius."""
+    keys = [key for key in row if key.startswith("PGD")]
+    norm = keys[0].split(", ")[1].partition(" ")[0]
+    radii = " / ".join(key.rpartition(" ")[2] for key in keys).replace("0.0313725", "8/255")
+    return f"{' / '.join(percent(row[key]) for key in keys)} ({norm} {radii})"
 
 
 def table(results):
@@ -64,15 +64,21 @@ def table(results):
     lines += [
         "",
         f"Measured here: `{results['data']}`, budget `{results['budget']}`, mean ± standard "
-        f"deviation of {seeds} seeds, {results['held_out']} held-out images; robust accuracy under "
-        "PGD-20 with 2 restarts, at half of the trained radius and at the whole; "
+        f"deviation of {seeds} seed{'s' * (seeds > 1)}, {results['held_out']:,} held-out images; "
+        "robust accuracy under "
+        f"PGD-20 with 2 restarts{attacked(row)}; "
         f"{results['samples']:,} samples from scratch. IS and FID are by the features of "
         f"`{results['features']}` "
         f"({100 * results['judge_accuracy']:.1f} % accurate), so they compare with each other and "
-        f"not with the papers'; the class-Gaussian init has {init}. From "
+        f"not with the papers'; the class-Gaussian init has {init}{real(results)}. From "
         f"[docs/results/{results['data']}.json](docs/results/{results['data']}.json).",
     ]
     return "\n".join(lines)
+
+
+def attacked(row):
+    """Say on how many images, where not on all."""
+    return f", on {row['attacked']['mean']:,.0f} of them" if "attacked" in row else ""
 
 
 def line(recipe):
@@ -166,11 +172,33 @@ def thousandths(figure):
     return f"{figure['mean']:.3f}{deviation}"
 
 
+def real(results):
+    """Say what the held-out images themselves score, where it was measured."""
+    score = results.get("reference_is")
+    return f", held-out images have an IS of {score:.2f}" if score else ""
+
+
+def tables(readme, digits):
+    """Fill README's tables: digits, and the image sets that were measured."""
+    page = filled(readme, "digits", table(digits))
+    for file in ("mnist.json", "cifar10.json"):
+        path = ROOT / "docs/results" / file
+        if path.is_file():
+            results = json.loads(path.read_text())
+            page = inserted(page, results["data"], table(results))
+    return page
+
+
 def filled(page, name, text):
     """Return a page with its table between the marks replaced."""
-    block = f"<!-- table: {name} -->\n{text}\n<!-- end -->"
+    return inserted(page.read_text(), name, text)
+
+
+def inserted(text, name, table):
+    """Return a page's text with one table between its marks replaced."""
+    block = f"<!-- table: {name} -->\n{table}\n<!-- end -->"
     marks = f"<!-- table: {name} -->.*?<!-- end -->"
-    return re.sub(marks, lambda _: block, page.read_text(), flags=re.DOTALL)
+    return re.sub(marks, lambda _: block, text, flags=re.DOTALL)
 
 
 def main(check):
@@ -186,7 +214,7 @@ def main(check):
         for file in sorted((ROOT / "docs/results").glob("gaussian-rank-*.json"))
     ]
     wanted = {
-        readme: filled(readme, "digits", table(results)),
+        readme: tables(readme, results),
         page: filled(page, "combined", combined(trials)),
         toy: filled(toy, "toys", toys(points)),
         rank: filled(rank, "gaussian-rank", "\n\n".join(losses)),
