@@ -24,6 +24,7 @@ from jemstone.metrics import (
     agreement,
     calibration,
     compare,
+    inception_score,
     look,
     nearest_to,
     predictions,
@@ -42,6 +43,7 @@ _PGD_STEPS, _RESTARTS = 20, 2
 _LEAST_PER_CLASS = 10
 _ATTACKED = 1000  # held-out images at most: every one costs hundreds of passes
 _FIELD = 8 / 255  # the radius at which papers attack photographs
+_LEAST_FOR_SCORE = 20  # images: two for each of its ten parts
 _COPIES = 16  # bytes of a sample's pixel: drawn, joined, rounded and looked at
 
 
@@ -191,7 +193,12 @@ def evaluate(
         lambda: _opened(judge, run, data, device=device, cache=cache, progress=progress)
     )
     result["judge"] = judged.told
-    result["reference"] = {"data": data.name, "split": "test", "n": len(data.test)}
+    result["reference"] = {
+        "data": data.name,
+        "split": "test",
+        "n": len(data.test),
+        "is": judged.best_score,
+    }
 
     def sample(name: str, y: Tensor) -> Tensor:
         # One stream for all: each sampler starts from the same draws of the init.
@@ -224,6 +231,12 @@ class _Judged:
         seen = self.reference
         right = agreement(seen.logits, seen.labels) if seen.knows_classes else None
         return {"name": self.judge.name, "accuracy": right, "sha256": self.judge.sha256}
+
+    @property
+    def best_score(self) -> float | None:
+        """The Inception score of real images, which is the scale of the samples'."""
+        logits = self.reference.logits
+        return inception_score(logits)[0] if len(logits) >= _LEAST_FOR_SCORE else None
 
     def row(self, sampler: str, images: Images, origin: str) -> dict[str, Any]:
         """Return every figure of these samples."""
