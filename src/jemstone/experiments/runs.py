@@ -15,6 +15,7 @@ from torch import Tensor
 from jemstone.checkpoints import checkpoints, newest_checkpoint
 from jemstone.data import DataSet, fingerprint, load
 from jemstone.errors import Mistake
+from jemstone.experiments.environment import check_environment
 from jemstone.files import is_file, read_json, read_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.recipes import (
@@ -50,22 +51,6 @@ from jemstone.types import Generator
 
 __all__ = ["Run"]
 
-_NEEDED: dict[str, tuple[type, ...]] = {
-    "data": (str,),
-    "data_root": (str, type(None)),
-    "data_fingerprint": (str,),
-    "seed": (int,),
-    "checkpoint_every": (int,),
-    "device": (str,),
-    "bf16": (bool,),
-}
-_LATER: dict[str, tuple[type, ...]] = {  # what runs of older versions lack
-    "resize": (int, type(None)),
-    "grid_every": (int, type(None)),
-    "tensorboard": (bool,),
-    "commit": (str, type(None)),
-}
-
 
 @dataclass(frozen=True)
 class Run:
@@ -91,7 +76,7 @@ class Run:
         if not is_file(path / "recipe.yaml"):
             raise Mistake(f"{path} is not a run: name a folder that `jemstone train --out` made")
         environment = read_json(path / "environment.json")
-        _check_environment(environment, path / "environment.json")
+        check_environment(environment, path / "environment.json")
         recipe = read_recipe(path / "recipe.yaml")
         try:
             checked(recipe)
@@ -290,20 +275,3 @@ class Run:
             return self.sampler("attack")(model, y, Generator(self.seed).fold("picture")).cpu()
 
         return painted
-
-
-def _check_environment(environment: Any, file: Path) -> None:
-    """Refuse an environment that lacks something, or says it in another type.
-
-    Raises:
-        Mistake: where it is not that of a run.
-    """
-    if not isinstance(environment, dict) or not environment.keys() >= _NEEDED.keys():
-        raise Mistake(f"{file} is not that of a run")
-    for name, kinds in (_NEEDED | _LATER).items():
-        if name in environment and type(environment[name]) not in kinds:
-            raise Mistake(f"{file}: {name} is not what a run writes there")
-    for name in ("checkpoint_every", "grid_every"):
-        every = environment.get(name)
-        if every is not None and every < 1:
-            raise Mistake(f"{file}: {name} is 1 or more")
