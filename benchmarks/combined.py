@@ -23,7 +23,6 @@ from jemstone.experiments.sight import look_once
 from jemstone.files import write_json
 from jemstone.metrics import compare, look, nearest_to
 from jemstone.recipes import build_sampler, changed
-from jemstone.training import Device
 from jemstone.types import Generator
 
 FIGURES = ("is", "fid", "recall", "agreement")
@@ -69,7 +68,7 @@ def main():
         for part, name in ((data.test, "test"), (data.train, "train"))
     )
     yardstick = nearest_to(learnt, reference)
-    device = Device(runs[0].device.name)
+    device = runs[0].device  # walks in the precision of training, whose noise FID does not see
     y = balanced_labels(arguments.n, runs[0].classes)
     rows = []
     for sampler, fields in settings(
@@ -95,6 +94,7 @@ def main():
             "samples": arguments.n,
             "held_out": len(data.test),
             "origin": "from scratch",
+            "precision": "bf16" if device.bf16 else "fp32",
             "features": judge.name,
             "judge_accuracy": judge.accuracy,
             "rows": rows,
