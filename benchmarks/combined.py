@@ -56,7 +56,7 @@ def main():
     parser.add_argument("--eps", nargs="*", type=float, default=[0.05, 0.10, 0.25])
     parser.add_argument("--factors", nargs="*", type=float, default=[0.8, 0.95, 1.0])
     parser.add_argument("--steps", nargs="*", type=int, default=[10, 50])
-    parser.add_argument("--judge", help="FILE.safetensors")
+    parser.add_argument("--judge", type=Path, help="FILE.safetensors")
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
