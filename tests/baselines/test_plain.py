@@ -48,7 +48,7 @@ class HouseDraws(PlainDraws):
         return y * per_class + draws
 
     def starts(self, y):
-        return to_box(self.init(y, self.of_sampler.fold("draw").fold("init"))).double()
+        return to_box(self.init(y, self.of_sampler.fold("draw").fold("init")).double())
 
     def renewed(self, batch, share):
         draws = self.of_sampler.fold("draw").fold("renew").uniform((batch, 1))[:, 0]

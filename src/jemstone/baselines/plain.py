@@ -202,10 +202,10 @@ class PlainTraining:
         Returns:
             The terms of the loss.
         """
-        terms, loss = {}, torch.zeros((), dtype=x.dtype)
+        terms, loss = {}, x.new_zeros(())
         if self.buffer is not None:
             data = self.network.log_density(x).mean()
-            samples = self._sampled(len(x), self.buffer)
+            samples = self._sampled(x, self.buffer)
             likelihood = self.network.log_density(samples).mean() - data
             loss = loss + likelihood
             terms["likelihood"] = likelihood.item()
@@ -222,16 +222,16 @@ class PlainTraining:
         self.optimiser.step()
         return terms
 
-    def _sampled(self, batch: int, buffer: Tensor) -> Tensor:
-        y = self.draws.labels(batch)
+    def _sampled(self, x: Tensor, buffer: Tensor) -> Tensor:
+        y = self.draws.labels(len(x))
         slots = self.draws.slots(y, len(buffer) // len(self.draws.gaussians))
-        renewed = self.draws.renewed(batch, self.reinit)[:, None, None, None].to(buffer.dtype)
+        renewed = self.draws.renewed(len(x), self.reinit)[:, None, None, None].to(buffer.dtype)
         start = renewed * self.draws.starts(y) + (1 - renewed) * buffer[slots]
         norms = [m for m in self.network.modules() if isinstance(m, nn.BatchNorm2d)]
         # As costly as in the published code, where walks move the running statistics: ours do not.
         for norm in norms:
             norm.momentum = 0.0
-        end = self.walk(self.network, start)
+        end = self.walk(self.network, start.to(x.device))
         for norm in norms:
             norm.momentum = 0.9
         buffer[slots] = end.cpu()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from jemstone._version import __version__
 from jemstone.cli.voice import speaks
 from jemstone.errors import Mistake, unknown
+from jemstone.memory import keep_freed_memory
 
 __all__ = ["main"]
 
@@ -76,6 +77,7 @@ def _run(argv: list[str]) -> int:
         raise unknown("command", argv[0], _COMMANDS)
     from jemstone.cli.parser import underscored
 
+    keep_freed_memory()
     command = importlib.import_module(f"jemstone.cli.{argv[0]}")
     code: int = command.run(underscored(argv[1:]))
     return code
