@@ -21,6 +21,7 @@ _COMMANDS = {
     "sample": "draw images from a run",
     "evaluate": "judge a run",
     "status": "tell how far a run is",
+    "bench": "measure speed beside a plain baseline",
     "doctor": "tell what is wrong with a run, and which knob to turn",
 }
 _MISTAKE, _DIVERGED, _ENVIRONMENT = 2, 3, 4

@@ -165,7 +165,7 @@ def _scaled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     end: Tensor = torch.ops.mkldnn._convolution_pointwise(
         x,
         scale[:, None, None, None].to(x.dtype),
-        shift.to(x.dtype),
+        shift,  # in float32: what it adds does not average out
         [0, 0],
         [1, 1],
         [1, 1],
@@ -204,10 +204,12 @@ class NormedActivation(Activation):
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         self.norm = norm
+        # Of no use but to say that statistics of bfloat16 shall be in the weights' precision.
+        self.untouched = norm.weight.new_zeros(2, norm.num_features)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Saved]:
         norm = self.norm
-        mean, variance = torch.ops.aten.batch_norm_update_stats(x, None, None, 0.0)
+        mean, variance = torch.ops.aten.batch_norm_update_stats(x, *self.untouched, 0.0)
         deviation = (variance + norm.eps).rsqrt()
         scale = norm.weight * deviation
         a = _scaled(x, scale, norm.bias - mean * scale)
