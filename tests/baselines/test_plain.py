@@ -15,6 +15,7 @@ from jemstone.baselines.plain_data import PlainImages, plain_statistics
 from jemstone.baselines.plain_network import PlainWideResNet
 from jemstone.functional.balls import Linf
 from jemstone.functional.energies import towards_label
+from jemstone.functional.gaussian import draw_gaussian
 from jemstone.model import JointEnergyModel
 from jemstone.nn import WideResNet
 from jemstone.objectives import AdversarialCrossEntropy, CrossEntropy, MaximumLikelihood, Sum
@@ -31,11 +32,23 @@ def to_box(x):
     return 2 * x - 1
 
 
+def in_double(init):
+    """The class Gaussian's own draws, computed in float64: there rounding hides nothing."""
+
+    def draw(y, generator):
+        normal = generator.normal((len(y), init.factors.shape[2]), dtype=torch.float64)
+        x = draw_gaussian(init.means.double(), init.factors.double(), y, normal)
+        return x.clamp(0, 1).reshape(-1, *SHAPE)
+
+    return draw
+
+
 class HouseDraws(PlainDraws):
     """The library's draws of an iteration, handed to the plain code."""
 
     def __init__(self, init, generator):
-        self.gaussians, self.init = plain_gaussians(init.means, init.factors), init
+        self.gaussians = plain_gaussians(init.means, init.factors)
+        self.init = in_double(init)
         likelihood = generator.fold(0)
         self.of_labels, self.of_sampler = likelihood.fold("labels"), likelihood.fold("sampler")
         self.of_attack = generator.fold(1).fold("start")
@@ -48,7 +61,7 @@ class HouseDraws(PlainDraws):
         return y * per_class + draws
 
     def starts(self, y):
-        return to_box(self.init(y, self.of_sampler.fold("draw").fold("init")).double())
+        return to_box(self.init(y, self.of_sampler.fold("draw").fold("init")))
 
     def renewed(self, batch, share):
         draws = self.of_sampler.fold("draw").fold("renew").uniform((batch, 1))[:, 0]
@@ -80,8 +93,7 @@ def test_an_iteration_has_the_losses_gradients_and_chains_of_the_library(
 ):
     house, plain = pair
     house.train()
-    in_double = lambda y, generator: init(y, generator).double()  # noqa: E731
-    buffer = ReplayBuffer(in_double, 400, CLASSES, 0.5, generator.fold("buffer"))
+    buffer = ReplayBuffer(in_double(init), 400, CLASSES, 0.5, generator.fold("buffer"))
     chains, draws = to_box(buffer.images), HouseDraws(init, generator)
     walk = PYLD(3, 5, 0.05, clip=2.0, mode="batch", potential=lambda m, x, y: m.energy(x))
     attack = PGD(Linf(EPS), 3, 0.02, potential=away_from_label, random_start=True)
