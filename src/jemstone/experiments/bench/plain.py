@@ -82,7 +82,7 @@ def _attack(work: Work, device: Device) -> Call:
         import eagerpy
         import foolbox
     except ImportError as error:
-        raise Mistake("foolbox is not installed") from error
+        raise Mistake("foolbox is not installed: pip install foolbox") from error
     preprocessing = {"mean": [0.5] * 3, "std": [0.5] * 3, "axis": -3}
     target = foolbox.PyTorchModel(network, (0, 1), device.name, preprocessing)
     theirs = foolbox.attacks.LinfPGD(steps=work.steps, abs_stepsize=2 / 255)
