@@ -33,8 +33,8 @@ def run(argv: Sequence[str]) -> int:
     out = Path(arguments.out)
     if out.suffix != ".json":
         raise Mistake(f"--out ends in .json, not '{out.name}'")
-    if arguments.rounds < 1 or not arguments.budget > 0:
-        raise Mistake("--rounds is 1 or more, and --budget more than 0")
+    if arguments.rounds < 1 or not 0 < arguments.budget <= 1e6:
+        raise Mistake("--rounds is 1 or more, and --budget from 0 to 1e6 seconds")
     check_new(out)
     device = choose_device(arguments.device, arguments.precision)
     fp32 = arguments.precision != "bf16"
