@@ -72,10 +72,10 @@ def test_logits_and_gradients_are_the_networks_own(network, mode, dtype, toleran
 def test_in_bf16_gradients_point_where_those_of_float32_do(network, mode, channels):
     model, x = settled(channels, 8, **NETWORKS[network])
     with MODES[mode](model):
-        expected, energies = grad_x(marginal, model, x), model.energy(x)
+        expected, energies = grad_x(marginal, model, x), model.energy(x).detach()
         with torch.autocast("cpu", torch.bfloat16):
             frozen = model.frozen(mode, x)
-            found, seen = grad_x(marginal, frozen, x), frozen.energy(x)
+            found, seen = grad_x(marginal, frozen, x), frozen.energy(x).detach()
             usual = grad_x(marginal, model, x)
     assert seen.dtype == found.dtype == torch.float32
     # As near as the network itself is in bf16, and no less than 0.97.
