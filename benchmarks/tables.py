@@ -108,8 +108,8 @@ def combined(results):
     lines += [
         "",
         f"`{results['data']}`, {seeds} seed{'s' * (seeds > 1)}, {results['samples']:,} samples "
-        f"from scratch, {results['held_out']:,} held-out images, features of `{results['features']}`. "
-        f"From {source}.",
+        f"from scratch, {results['held_out']:,} held-out images, features of "
+        f"`{results['features']}`. From {source}.",
     ]
     return "\n".join(lines)
 
