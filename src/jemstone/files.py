@@ -24,6 +24,7 @@ from jemstone.memory import refuse_beyond_memory
 __all__ = [
     "check_name",
     "check_new",
+    "digest_of",
     "finite",
     "is_file",
     "parse_json",
@@ -206,8 +207,12 @@ def read_json(path: Path) -> Any:
     return parse_json(read_text(path), path)
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Return a digest of names, types, shapes and contents."""
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Return a digest of names, types, shapes and contents, 64 hexadecimal digits.
+
+    Args:
+        tensors: by name, on the CPU, in row-major order.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -225,7 +230,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    about = {_DIGEST: _digest(plain)}  # one entry: of several, the library shuffles the order
+    about = {_DIGEST: digest_of(plain)}  # one entry: of several, the library shuffles the order
 
     def save(beside: Path) -> None:
         try:
@@ -253,7 +258,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        intact = _DIGEST not in about or about[_DIGEST] == _digest(tensors)
+        intact = _DIGEST not in about or about[_DIGEST] == digest_of(tensors)
     except Mistake:
         raise
     # RuntimeError: a shape whose strides torch cannot count.

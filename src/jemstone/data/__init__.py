@@ -4,9 +4,11 @@ from jemstone.data.augment import Augmentation
 from jemstone.data.epochs import Epochs
 from jemstone.data.image_set import DataSet, Images, to_bytes
 from jemstone.data.load import NAMES, data_root, fingerprint, is_flippable, load
+from jemstone.data.unknown import UNKNOWN, load_unknown
 
 __all__ = [
     "NAMES",
+    "UNKNOWN",
     "Augmentation",
     "DataSet",
     "Epochs",
@@ -15,5 +17,6 @@ __all__ = [
     "fingerprint",
     "is_flippable",
     "load",
+    "load_unknown",
     "to_bytes",
 ]

@@ -92,7 +92,17 @@ def _load_digits() -> DataSet:
     )
 
 
-def _images(pixels: Any, labels: Any, where: str) -> Images:
+def as_images(pixels: Any, labels: Any, where: str) -> Images:
+    """Read arrays as images.
+
+    Args:
+        pixels: uint8 (N, H, W) or (N, H, W, C).
+        labels: whole numbers (N,).
+        where: they are from, for the message.
+
+    Raises:
+        Mistake: for other shapes or types.
+    """
     pixels, labels = np.asarray(pixels), np.asarray(labels)
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4):
         raise Mistake(
@@ -114,8 +124,8 @@ def _images(pixels: Any, labels: Any, where: str) -> Images:
 
 def _load_npz(path: Path, name: str, flip: bool) -> DataSet:
     arrays = read_arrays(path, ("train_images", "train_labels", "test_images", "test_labels"))
-    train = _images(arrays["train_images"], arrays["train_labels"], f"{path} (train)")
-    test = _images(arrays["test_images"], arrays["test_labels"], f"{path} (test)")
+    train = as_images(arrays["train_images"], arrays["train_labels"], f"{path} (train)")
+    test = as_images(arrays["test_images"], arrays["test_labels"], f"{path} (test)")
     count = int(train.labels.max()) + 1 if len(train) else 0
     if count > _MOST_CLASSES:
         raise Mistake(f"{path}: a label is {count - 1}, classes go up to {_MOST_CLASSES - 1}")
@@ -151,7 +161,7 @@ def _load_torchvision(name: str, root: Path, *, download: bool) -> DataSet:
 
     def images(part: Any) -> Images:
         pixels = np.moveaxis(part.data, 1, 3) if by_split else np.asarray(part.data)
-        return _images(pixels, np.asarray(getattr(part, labels)), name)
+        return as_images(pixels, np.asarray(getattr(part, labels)), name)
 
     return DataSet(name, images(train), images(test), classes, is_flippable(name))
 
