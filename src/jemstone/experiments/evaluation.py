@@ -1,86 +1,27 @@
-"""Judge a run: how well it classifies, resists, and generates."""
+"""Judge a run, or anybody's classifier: how well it classifies, resists, detects and generates."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from jemstone.data import DataSet, Images, fingerprint, to_bytes
+from jemstone.data import DataSet
 from jemstone.errors import Mistake, unknown
-from jemstone.experiments.judge import Judge, judge_for
+from jemstone.experiments.case import Case, Settings
+from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.runs import Run
+from jemstone.experiments.suites import SUITES, judge_case
 from jemstone.memory import refuse_beyond_memory
-from jemstone.metrics import (
-    Seen,
-    agreement,
-    calibration,
-    compare,
-    look,
-    predictions,
-    robust_accuracy,
-)
 from jemstone.model import JointEnergyModel
 from jemstone.training import Device, Processes, RunFolder
-from jemstone.types import EnergyModel, Generator, SampleFrom
 
-__all__ = ["SUITES", "balanced_labels", "draw", "evaluate"]
+__all__ = ["SUITES", "balanced_labels", "case_of", "case_of_run", "draw", "evaluate"]
 
-SUITES = ("quick",)
-_SAMPLERS = ("combined", "energy", "attack")
-_PGD_STEPS, _RESTARTS = 20, 2
 _LEAST_PER_CLASS = 10
 _COPIES = 16  # bytes of a sample's pixel: drawn, joined, rounded and looked at
-
-
-def balanced_labels(count: int, classes: int) -> Tensor:
-    """Return ``0, 1, ..., K - 1, 0, 1, ...``: every class as often as any other, int64 (N,)."""
-    return torch.arange(count) % classes
-
-
-@torch.no_grad()
-def draw(
-    model: EnergyModel,
-    sampler: SampleFrom,
-    y: Tensor,
-    generator: Generator,
-    *,
-    batch_size: int = 250,
-    device: Device | None = None,
-    on_batch: Callable[[int], object] = lambda drawn: None,
-    processes: Processes | None = None,
-) -> Tensor:
-    """Draw one image for each label, batch by batch; image i depends on (seed, i) alone.
-
-    Many processes draw their shares, and each returns all images.
-
-    Args:
-        model: the energy.
-        sampler: from scratch.
-        y: labels, int64 (N,).
-        generator: the randomness.
-        batch_size: images at a time.
-        device: where to draw, and in which precision; the processor, in float32, by default.
-        on_batch: hears how many images there are.
-        processes: that draw together, no more than images; by default this one alone.
-
-    Returns:
-        Images (N, C, H, W) in [0, 1], on the processor.
-    """
-    device, processes = device or Device(), processes or Processes()
-    parts = []
-    for places in torch.arange(len(y))[processes.share].split(batch_size):
-        with device.autocast():
-            x = sampler(model, y[places].to(device.name), generator.at(places))
-        parts.append(x.clamp(0.0, 1.0).cpu())
-        on_batch(int(places[-1]) + 1)
-    return processes.join_shares(torch.cat(parts), len(y))
 
 
 def evaluate(
@@ -94,19 +35,21 @@ def evaluate(
     cache: Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
     processes: Processes | None = None,
+    baseline: Run | None = None,
 ) -> dict[str, Any]:
     """Judge a run's newest checkpoint on held-out images.
 
     Args:
         run: to judge.
         data: whose test images it is judged on.
-        suite: ``quick``.
+        suite: ``quick`` or ``full``.
         count: samples of each sampler.
         seed: of attacks and samples.
         device: where to judge; by default where the run was trained, in float32.
         cache: where judges are kept.
         progress: hears what is done next.
         processes: that draw the samples together; the rest each does for itself.
+        baseline: a run of a plain classifier of the same architecture, for unknown inputs.
 
     Returns:
         The contract's mapping, ready for JSON.
@@ -114,22 +57,56 @@ def evaluate(
     Raises:
         Mistake: for an unknown suite, too few samples, or data of another shape than the run's.
     """
-    if suite not in SUITES:
-        raise unknown("suite", suite, SUITES)
-    if count < _LEAST_PER_CLASS * run.classes:
-        raise Mistake(f"figures of {count} samples say little: ask for {_LEAST_PER_CLASS} a class")
+    case = case_of_run(
+        run,
+        data,
+        Settings(suite, count, seed),
+        device=device,
+        cache=cache,
+        progress=progress,
+        processes=processes or Processes(),
+        baseline=baseline,
+    )
+    return judge_case(case).figures
+
+
+def case_of_run(
+    run: Run,
+    data: DataSet,
+    settings: Settings,
+    *,
+    device: Device | None = None,
+    baseline: Run | None = None,
+    **options: Any,
+) -> Case:
+    """Prepare the judgement of a run's newest checkpoint; what cannot be judged is told here.
+
+    Args:
+        run: to judge.
+        data: whose test images it is judged on.
+        settings: what is asked for.
+        device: where to judge; by default where the run was trained, in float32.
+        baseline: a run of a plain classifier of the same architecture.
+        options: as for :class:`Case`.
+
+    Raises:
+        Mistake: for an unknown suite, too few samples, data of another shape than the run's, or a
+            baseline that is none.
+    """
+    _check_suite(settings)
+    if settings.count < _LEAST_PER_CLASS * run.classes:
+        raise Mistake(
+            f"figures of {settings.count} samples say little: ask for {_LEAST_PER_CLASS} a class"
+        )
     if (data.shape, len(data.classes)) != (run.gaussian.shape, run.classes):
         raise Mistake(
             f"{data.name} has {len(data.classes)} classes of {data.shape} images, the run "
             f"{run.classes} of {run.gaussian.shape}: judge it on data of its own shape"
         )
-    refuse_beyond_memory(count * math.prod(data.shape) * _COPIES, f"--n {count}")
-    generator, processes = Generator(seed), processes or Processes()
+    refuse_beyond_memory(settings.count * math.prod(data.shape) * _COPIES, f"--n {settings.count}")
     device = device or Device(run.device.name)
     model = run.model().to(device.name)
-    progress(f"accuracy and calibration, {device}")
-    logits = predictions(model, data.test)
-    result: dict[str, Any] = {
+    about = {
         "run": str(run.path),
         "recipe": run.recipe.name,
         "budget": run.recipe.budget,
@@ -137,82 +114,72 @@ def evaluate(
         "step": run.steps_done,
         "events": list(RunFolder(run.path).events()),
         "data": data.name,
-        "suite": suite,
-        "n": len(data.test),
-        "accuracy": agreement(logits, data.test.labels),
-        "calibration": calibration(logits, data.test.labels),
     }
-    attack = run.recipe.attack
-    progress(f"robust accuracy, {attack.norm}")
-    result["robust_accuracy"] = robust_accuracy(
+    return case_of(
         model,
-        data.test,
-        attack.norm,
-        [attack.eps / 2, attack.eps],
-        generator=generator.fold("attack"),
-        steps=_PGD_STEPS,
-        restarts=_RESTARTS,
+        data,
+        settings,
+        device=device,
+        baseline=baseline,
+        about=about,
+        run=run,
+        **options,
     )
-    result["ood"] = []
-    progress("the judge")
-    judge = processes.in_turn(lambda: judge_for(data, cache))
-    result["judge"] = {"name": judge.name, "accuracy": judge.accuracy}
-    learnt = data if fingerprint(data) == run.environment["data_fingerprint"] else run.data()
-    judged = _Judged(judge, look(data.test, judge), look(learnt.train, judge))
-
-    def sample(name: str, y: Tensor) -> Tensor:
-        # One stream for all: each sampler starts from the same draws of the init.
-        stream = generator.fold("samples")
-        return draw(model, run.sampler(name), y, stream, device=device, processes=processes)
-
-    result["generation"] = _generation(run, model, judged, count, sample, progress)
-    return result
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """A judge, and what it has seen to compare samples with.
+def case_of(
+    model: JointEnergyModel,
+    data: DataSet,
+    settings: Settings,
+    *,
+    device: Device | None = None,
+    baseline: Run | None = None,
+    **options: Any,
+) -> Case:
+    """Prepare the judgement of any classifier; what cannot be judged is told here.
 
     Args:
-        judge: the eye.
-        reference: held-out images.
-        learnt: the images the model was trained on.
+        model: the classifier, which reads images in [0, 1].
+        data: whose test images it is judged on.
+        settings: what is asked for.
+        device: where to judge.
+        baseline: a run of a plain classifier, of the same architecture where the model's is known.
+        options: as for :class:`Case`.
+
+    Raises:
+        Mistake: for an unknown suite, a model or a baseline that does not fit the data, or sets of
+            unknown images that are missing.
     """
+    _check_suite(settings)
+    device = device or Device()
+    plain = None if baseline is None else _plain(baseline, model).to(device.name)
+    case = Case(model.to(device.name), data, settings, device=device, baseline=plain, **options)
+    if settings.suite == "full":
+        case.unknown  # noqa: B018 - what is missing is told before anything is computed
+    if baseline is not None:
+        case = dataclasses.replace(case, about={**case.about, "baseline": str(baseline.path)})
+    return case
 
-    judge: Judge
-    reference: Seen
-    learnt: Seen
 
-    def row(self, sampler: str, images: Images, origin: str) -> dict[str, Any]:
-        """Return every figure of these samples."""
-        figures = compare(look(images, self.judge), self.reference, self.learnt)
-        return {"sampler": sampler, "origin": origin, **figures}
+def _check_suite(settings: Settings) -> None:
+    if settings.suite not in SUITES:
+        raise unknown("suite", settings.suite, SUITES)
 
 
-def _generation(
-    run: Run,
-    model: JointEnergyModel,
-    judged: _Judged,
-    count: int,
-    sample: Callable[[str, Tensor], Tensor],
-    progress: Callable[[str], None],
-) -> list[dict[str, Any]]:
-    """Judge each sampler from scratch, beside its own init, and the buffer's chains."""
-    y = balanced_labels(count, run.classes)
-    rows = []
-    for name in ("init", *_SAMPLERS):
-        progress(f"{count} samples by {name}")
-        began = time.perf_counter()
-        x = sample(name, y)
-        seconds = (time.perf_counter() - began) / count
-        row = judged.row(name, Images(to_bytes(x), y), "scratch")
-        rows.append({**row, "seconds_per_image": seconds})
-    chains = run.chains()
-    if chains is not None:
-        progress("the replay buffer's chains")
-        # A chain on E(x) may leave the class it began in, so it is labelled by what it shows.
-        images = to_bytes(chains[:count])
-        labels = predictions(model, Images(images, torch.zeros(len(images)).long())).argmax(dim=1)
-        row = judged.row("chains", Images(images, labels), "buffer")
-        rows.append({**row, "seconds_per_image": None})
-    return rows
+def _plain(run: Run, model: JointEnergyModel) -> JointEnergyModel:
+    """Load the plain classifier that a model is compared with.
+
+    Raises:
+        Mistake: where it is no plain classifier, or of another architecture.
+    """
+    weights = run.recipe.weights
+    if weights.likelihood or weights.adversarial:
+        raise Mistake(
+            f"{run.path} is a run of {run.recipe.name}: a baseline is a run of `classifier`"
+        )
+    found, names = run.model(), ("architecture", "arguments")
+    if model.config["architecture"] is not None and any(
+        model.config[name] != found.config[name] for name in names
+    ):
+        raise Mistake(f"{run.path} has another architecture than the model it shall stand beside")
+    return found

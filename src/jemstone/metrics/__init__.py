@@ -8,12 +8,15 @@ from jemstone.metrics.calibration import (
     negative_log_likelihood,
 )
 from jemstone.metrics.classification import accuracy, agreement, predictions
+from jemstone.metrics.detection import SCORES, detect, detection_figures, scores, worst_scores
+from jemstone.metrics.diversity import class_vendi_score, vendi_score
 from jemstone.metrics.fidelity import (
     frechet_distance,
     inception_score,
     kernel_distance,
     precision_recall,
 )
+from jemstone.metrics.frechet import FrechetReference, class_frechet_distance, frechet_curve
 from jemstone.metrics.generation import (
     Seen,
     compare,
@@ -23,25 +26,46 @@ from jemstone.metrics.generation import (
     spread_ratio,
 )
 from jemstone.metrics.robustness import robust_accuracy
+from jemstone.metrics.scrutiny import sample_intervals, scrutinise
+from jemstone.metrics.suspicion import nearest_ratio, suspicions
+from jemstone.metrics.walks import Moment, effective_temperature, follow, walk_figures
 
 __all__ = [
+    "SCORES",
+    "FrechetReference",
+    "Moment",
     "Seen",
     "accuracy",
     "agreement",
     "brier_score",
     "calibration",
+    "class_frechet_distance",
+    "class_vendi_score",
     "compare",
     "density_coverage",
+    "detect",
+    "detection_figures",
+    "effective_temperature",
     "expected_calibration_error",
+    "follow",
+    "frechet_curve",
     "frechet_distance",
     "inception_score",
     "judge_samples",
     "kernel_distance",
     "look",
     "nearest_neighbours",
+    "nearest_ratio",
     "negative_log_likelihood",
     "precision_recall",
     "predictions",
     "robust_accuracy",
+    "sample_intervals",
+    "scores",
+    "scrutinise",
     "spread_ratio",
+    "suspicions",
+    "vendi_score",
+    "walk_figures",
+    "worst_scores",
 ]

@@ -127,8 +127,9 @@ def worst_scores(
     r"""Find the largest scores that unknown images reach within Linf balls around them.
 
     Each score is climbed by PGD from where the smaller ball's climb was highest (at first the image
-    itself) and from random starts, with steps of :math:`2.5 \epsilon / \text{steps}`. Every score is read where each climb is
-    highest, so none is safer than its weakest neighbour, and the largest counts.
+    itself) and from random starts, with steps of :math:`2.5 \epsilon / \text{steps}`. Every score
+    is read where each climb is highest, so none is safer than its weakest neighbour, and the
+    largest counts.
 
     References:
         Meinke & Hein, 2020, https://arxiv.org/abs/1909.12180

@@ -101,7 +101,9 @@ def class_frechet_distance(
     return sum(distances) / len(distances)
 
 
-def frechet_curve(reference: FrechetReference, fake: Tensor, generator: Generator) -> dict[str, Any]:
+def frechet_curve(
+    reference: FrechetReference, fake: Tensor, generator: Generator
+) -> dict[str, Any]:
     r"""Measure how a Fréchet distance falls with the number of samples, and where it would end.
 
     The bias of :math:`M` samples is about :math:`c / M`, so the line through the distances over
