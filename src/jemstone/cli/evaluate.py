@@ -1,66 +1,146 @@
-"""``jemstone evaluate``: judge a run, into one JSON file."""
+"""``jemstone evaluate``: judge a run, or anybody's classifier, into one JSON file and one page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jemstone.cli.console import results, say
 from jemstone.cli.parser import Parser, choose_for_judging, common_options
 from jemstone.cli.voice import speaks
 from jemstone.data import load
 from jemstone.errors import Mistake
-from jemstone.experiments import SUITES, Run, evaluate
-from jemstone.files import check_new, write_json
-from jemstone.report import classification_table, generation_table
+from jemstone.experiments import (
+    SUITES,
+    Case,
+    Run,
+    Settings,
+    Store,
+    case_of,
+    case_of_run,
+    judge_case,
+    load_classifier,
+)
+from jemstone.files import check_new, write_json, write_whole
+from jemstone.report import classification_table, generation_table, page
 from jemstone.training import Processes, join
 
 __all__ = ["run"]
 
 
 def run(argv: Sequence[str]) -> int:
-    """Judge a run; see ``jemstone evaluate --help``."""
+    """Judge; see ``jemstone evaluate --help``."""
     with join() as processes:
         return _evaluate(argv, processes)
 
 
 def _evaluate(argv: Sequence[str], processes: Processes) -> int:
+    arguments = _parser().read(argv)
+    out = Path(arguments.out)
+    if out.suffix != ".json":
+        raise Mistake(f"--out ends in .json, not '{out.name}'")
+    html = Path(arguments.html) if arguments.html else out.with_suffix(".html")
+    if html.suffix != ".html":
+        raise Mistake(f"--html ends in .html, not '{html.name}'")
+    wants_page = arguments.suite == "full" or arguments.html is not None
+    for file in (out, html) if wants_page else (out,):
+        check_new(file)
+    case = _case(arguments, processes)
+    store = Store(out.with_suffix(".parts"), case.key) if case.settings.suite == "full" else None
+    try:
+        judgement = judge_case(case, store)
+    except KeyboardInterrupt:
+        if store is not None:
+            say(f"what is done is kept in {store.folder}: the same command goes on from there")
+        raise
+    if not speaks():
+        return 0
+    result = judgement.figures
+    if wants_page:
+        text = page(result, judgement.pictures)
+        write_whole(html, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_json(out, result)
+    if store is not None:
+        store.remove()
+    console = results(120)
+    console.print(classification_table(result))
+    if result["generation"]:
+        console.print(generation_table(result))
+    if wants_page:
+        print(html)
+    print(out)
+    return 0
+
+
+def _case(arguments: Any, processes: Processes) -> Case:
+    """Open what is judged; what cannot be judged is told here."""
+    settings = Settings(
+        arguments.suite,
+        arguments.n,
+        arguments.seed,
+        arguments.norm,
+        arguments.eps,
+        arguments.attacked,
+        None if arguments.unknown is None else tuple(arguments.unknown),
+    )
+    options: dict[str, Any] = {
+        "device": choose_for_judging(arguments.device, arguments.precision),
+        "root": arguments.data_root,
+        "processes": processes,
+        "progress": say,
+    }
+    root = arguments.data_root
+    if (arguments.run is None) == (arguments.model is None):
+        raise Mistake("evaluate judges a run's folder, or --model pkg.module:factory: name one")
+    if arguments.model is None:
+        if arguments.weights is not None or arguments.mean is not None or arguments.std is not None:
+            raise Mistake("--weights, --mean and --std go with --model; a run has its own")
+        opened = Run.open(Path(arguments.run))
+        data = load(arguments.data, root) if arguments.data else opened.data(root)
+        baseline = _baseline(arguments)
+        return case_of_run(opened, data, settings, baseline=baseline, **options)
+    if arguments.weights is None or arguments.data is None:
+        raise Mistake("--model needs --weights FILE.safetensors and --data NAME")
+    data = load(arguments.data, root)
+    weights = Path(arguments.weights)
+    model = load_classifier(arguments.model, weights, arguments.mean, arguments.std)
+    about = {
+        "run": None,
+        "model": arguments.model,
+        "weights": str(weights),
+        "data": data.name,
+    }
+    return case_of(model, data, settings, about=about, baseline=_baseline(arguments), **options)
+
+
+def _baseline(arguments: Any) -> Run | None:
+    return None if arguments.baseline is None else Run.open(Path(arguments.baseline))
+
+
+def _parser() -> Parser:
     parser = Parser(
         "evaluate",
-        "Judge a run on held-out images.",
+        "Judge a run, or anybody's classifier, on held-out images.",
         "jemstone evaluate runs/a --suite quick --out runs/a.json",
     )
-    parser.add_argument("run", help="folder of the run")
+    parser.add_argument("run", nargs="?", help="folder of the run")
     parser.add_argument("--suite", default="quick", help=", ".join(SUITES))
     parser.add_argument("--n", type=int, default=1000, help="samples of each sampler")
     parser.add_argument("--data", type=str | None, help="by default the run's")
     parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
     parser.add_argument("--out", required=True, help="FILE.json")
-    common_options(parser)
-    arguments = parser.read(argv)
-    out = Path(arguments.out)
-    if out.suffix != ".json":
-        raise Mistake(f"--out ends in .json, not '{out.name}'")
-    check_new(out)
-    device = choose_for_judging(arguments.device, arguments.precision)
-    opened = Run.open(Path(arguments.run))
-    root = arguments.data_root
-    data = load(arguments.data, root) if arguments.data else opened.data(root)
-    result = evaluate(
-        opened,
-        data,
-        suite=arguments.suite,
-        count=arguments.n,
-        seed=arguments.seed,
-        device=device,
-        progress=say,
-        processes=processes,
+    parser.add_argument("--html", type=str | None, help="FILE.html; the full suite writes one")
+    parser.add_argument("--norm", type=str | None, help="of the attack: linf or l2")
+    parser.add_argument("--eps", type=float | None, help="of the attack, in [0, 1] pixels")
+    parser.add_argument("--attacked", type=int | None, help="held-out images that are attacked")
+    parser.add_argument(
+        "--unknown", nargs="+", type=str | None, help="sets of unknown images: names or FILE.npz"
     )
-    if not speaks():
-        return 0
-    write_json(out, result)
-    console = results(120)
-    console.print(classification_table(result))
-    console.print(generation_table(result))
-    print(out)
-    return 0
+    parser.add_argument("--baseline", type=str | None, help="run of a plain classifier")
+    parser.add_argument("--model", type=str | None, help="pkg.module:factory, instead of a run")
+    parser.add_argument("--weights", type=str | None, help="of that model: FILE.safetensors")
+    parser.add_argument("--mean", nargs="+", type=float | None, help="that the model subtracts")
+    parser.add_argument("--std", nargs="+", type=float | None, help="that the model divides by")
+    common_options(parser)
+    return parser

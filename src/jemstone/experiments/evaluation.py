@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -152,12 +151,12 @@ def case_of(
     """
     _check_suite(settings)
     device = device or Device()
+    if baseline is not None:
+        options["about"] = {**options.get("about", {}), "baseline": str(baseline.path)}
     plain = None if baseline is None else _plain(baseline, model).to(device.name)
     case = Case(model.to(device.name), data, settings, device=device, baseline=plain, **options)
     if settings.suite == "full":
         case.unknown  # noqa: B018 - what is missing is told before anything is computed
-    if baseline is not None:
-        case = dataclasses.replace(case, about={**case.about, "baseline": str(baseline.path)})
     return case
 
 

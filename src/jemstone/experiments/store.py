@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 from jemstone.errors import Mistake
 from jemstone.files import read_json, write_json
 
-__all__ = ["Store"]
+__all__ = ["Shelf", "Store"]
 
 
 class Store:
@@ -42,6 +44,51 @@ class Store:
         """Keep a part."""
         write_json(self.folder / f"{name}.json", {"key": self.key, "part": part})
 
+    def shelf(self, name: str) -> Shelf:
+        """Return what a part that takes long may keep of itself."""
+        return Shelf(self.folder / name, self.key)
+
     def remove(self) -> None:
         """Drop all parts: the judgement is written."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Shelf(MutableMapping[str, Any]):
+    """A mapping on disk, one file for each entry, whole or absent.
+
+    Args:
+        folder: made with the first entry.
+        key: of all that the entries depend on; those of another key are not seen.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder = folder
+        self.key = key
+        self.kept: dict[str, Any] = {}
+        for file in sorted(folder.glob("*.json")):
+            try:
+                entry = read_json(file)
+            except Mistake:
+                continue
+            if isinstance(entry, dict) and entry.get("key") == key and "name" in entry:
+                self.kept[str(entry["name"])] = entry.get("value")
+
+    def __getitem__(self, name: str) -> Any:
+        return self.kept[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        write_json(self._file(name), {"key": self.key, "name": name, "value": value})
+        self.kept[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self.kept[name]
+        self._file(name).unlink(missing_ok=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.kept)
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"

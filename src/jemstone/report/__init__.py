@@ -2,13 +2,18 @@
 
 from jemstone.report.card import card, figures, overview
 from jemstone.report.figure import draw_panels
+from jemstone.report.page import doubts, page
+from jemstone.report.plots import plots
 from jemstone.report.table import classification_table, generation_table
 
 __all__ = [
     "card",
     "classification_table",
+    "doubts",
     "draw_panels",
     "figures",
     "generation_table",
     "overview",
+    "page",
+    "plots",
 ]
