@@ -92,8 +92,8 @@ def page(result: Mapping[str, Any], pictures: Mapping[str, str] | None = None) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda value: "–" if value is None else f"{value:.1%}"
-    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3g}"
+    environment.filters["percent"] = lambda value: "-" if value is None else f"{value:.1%}"
+    environment.filters["figure"] = lambda value: "-" if value is None else f"{value:.3g}"
     environment.filters["broken"] = _broken
     return environment.get_template("evaluation.html").render(
         result=result,
