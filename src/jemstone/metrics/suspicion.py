@@ -16,17 +16,18 @@ import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
-from jemstone.functional.statistics import nearest_distances, wilson_interval
+from jemstone.functional.statistics import checked, nearest_distances, wilson_interval
 from jemstone.metrics.diversity import matched
-from jemstone.metrics.fidelity import frechet_distance, kernel_distance
+from jemstone.metrics.fidelity import frechet_distance
 from jemstone.metrics.generation import Seen, spread_ratio
+from jemstone.random import Generator
 
-__all__ = ["nearest_ratio", "suspicions"]
+__all__ = ["nearest_ratio", "permuted_distance", "suspicions"]
 
 _NEIGHBOURS = 10
 _QUANTILE, _RECITED = 0.01, 0.05
 _ALIKE = 0.25
-_INIT = 0.1
+_INIT, _CHANCE, _DIVISIONS = 0.1, 0.05, 99
 _YARDSTICK = 2000  # held-out images
 
 
@@ -89,7 +90,8 @@ def suspicions(
           and pixels) and of the distance to the nearest other sample against real images' own, of
           equally many; raised below a quarter;
         - ``is_the_init``, where ``init`` is given: the kernel distance from the init, as a share of
-          the real images'; raised below a tenth;
+          the real images', and the chance that it is none (see :func:`permuted_distance`); raised
+          below a tenth, or where the chance is over 5 %;
         - ``no_better_than_the_init``, where ``init`` is given: the Fréchet distances of both;
           raised where the samples' is not the smaller.
 
@@ -101,14 +103,9 @@ def suspicions(
         "not_diverse": _not_diverse(samples, reference),
     }
     if init is not None:
-        mine, theirs, start = (seen.features for seen in (samples, reference, init))
-        share = kernel_distance(start, mine) / kernel_distance(start, theirs)
-        found["is_the_init"] = {
-            "raised": share < _INIT,
-            "rule": f"distance from the init (KID) below {_INIT:g} of the real images'",
-            "share": share,
-        }
-        fid, fid_init = frechet_distance(theirs, mine), frechet_distance(theirs, start)
+        found["is_the_init"] = _is_the_init(samples, reference, init)
+        theirs = reference.features
+        fid, fid_init = (frechet_distance(theirs, seen.features) for seen in (samples, init))
         found["no_better_than_the_init"] = {
             "raised": fid >= fid_init,
             "rule": "FID is not below that of the init's draws",
@@ -116,6 +113,56 @@ def suspicions(
             "fid_init": fid_init,
         }
     return found
+
+
+def _is_the_init(samples: Seen, reference: Seen, init: Seen) -> dict[str, Any]:
+    distance, chance = permuted_distance(samples.features, init.features, Generator(0))
+    yardstick, _ = permuted_distance(reference.features, init.features, Generator(0))
+    share = distance / yardstick if yardstick > 0 else None
+    near = share is not None and share < _INIT
+    return {
+        "raised": chance > _CHANCE or near,
+        "rule": f"a permutation test does not tell samples from the init's draws (chance over "
+        f"{_CHANCE:.0%}), or their distance (KID) is below {_INIT:g} of the real images'",
+        "chance": chance,
+        "share": share,
+    }
+
+
+def permuted_distance(x: Tensor, y: Tensor, generator: Generator) -> tuple[float, float]:
+    r"""Compute the kernel distance of two sets, and the chance that halves of one are as far apart.
+
+    The distance is the unbiased squared MMD with KID's kernel; the chance is the share of 99 random
+    divisions of all rows, and the given one, that are at least as far apart.
+
+    References:
+        Gretton et al., "A kernel two-sample test", 2012,
+        https://jmlr.org/papers/v13/gretton12a.html
+
+    Args:
+        x: features, (N, D).
+        y: features, (M, D).
+        generator: the randomness of the divisions.
+
+    Returns:
+        The distance, and the chance, between 0.01 and 1.
+
+    Raises:
+        Mistake: for fewer than two rows of a kind, or features that are not finite.
+    """
+    x, y = checked("a kernel distance", 2, x, y)
+    n, m = len(x), len(y)
+    rows = torch.cat([x, y])
+    kernel = (rows @ rows.T / rows.shape[1] + 1.0) ** 3
+    kernel.fill_diagonal_(0.0)  # unbiased: no row is compared with itself
+    orders = [torch.arange(n + m)]
+    orders += [generator.fold(number).permutation(n + m) for number in range(_DIVISIONS)]
+    first = torch.stack([(order < n).double() for order in orders], dim=1)
+    second = 1.0 - first
+    within = [(part * (kernel @ part)).sum(dim=0) for part in (first, second)]
+    between = (first * (kernel @ second)).sum(dim=0)
+    distances = within[0] / (n * (n - 1)) + within[1] / (m * (m - 1)) - 2.0 * between / (n * m)
+    return float(distances[0]), float((distances >= distances[0]).double().mean())
 
 
 def _memorised(samples: Seen, reference: Seen, train: Seen) -> dict[str, Any]:
