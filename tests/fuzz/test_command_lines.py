@@ -22,8 +22,10 @@ OPTIONS = {
         *("checkpoint_every", "device", "precision", "seed", "network", "optimisation", "chains"),
     ],
     "sample": ["sampler", "n", "label", "out", "device", "precision", "seed"],
-    "evaluate": ["suite", "n", "data", "data_root", "out", "device", "precision", "seed"]
-    + ["html", "norm", "eps", "attacked", "unknown", "baseline", "model", "weights", "mean", "std"],
+    "evaluate": [
+        *("suite", "n", "data", "data_root", "out", "device", "precision", "seed", "html", "norm"),
+        *("eps", "attacked", "unknown", "baseline", "model", "weights", "mean", "std"),
+    ],
     "status": ["help"],
 }
 RIGHT = {

@@ -110,7 +110,7 @@ def test_without_an_init_nothing_is_said_of_it(seen):
 
 @pytest.mark.parametrize(("n", "m"), [(30, 30), (20, 45)])
 def test_the_distance_is_kid_and_the_chance_that_of_a_permutation_test(n, m):
-    x, y = Generator(1).normal((n, 3)).double(), Generator(2).normal((m, 3)).double()
+    x, y = Generator(3).normal((n, 3)).double(), Generator(4).normal((m, 3)).double()
     alike, chance = permuted_distance(x, y, Generator(0))
     apart, none = permuted_distance(x, y + 2, Generator(0))
     assert chance > 0.05
