@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from jemstone.data import load
 from jemstone.model import JointEnergyModel
 from jemstone.nn import WideResNet
 from jemstone.random import Generator
@@ -149,3 +150,24 @@ def traces():
         }
 
     return read
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Load the digits: 1,437 to learn from, 360 held out."""
+    return load("digits")
+
+
+@pytest.fixture(scope="session")
+def perceptron(digits):
+    """A small classifier of digits, trained for a moment: neither robust nor broken."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+    for _ in range(60):
+        loss = nn.functional.cross_entropy(network(digits.train.x), digits.train.y)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    optimiser.zero_grad()
+    return JointEnergyModel(network).eval()

@@ -334,7 +334,10 @@ def test_quickstart_leaves_run_picture_and_figures_and_is_repeatable(tmp_path, m
 def test_a_run_is_judged_in_full_and_its_page_stands_alone(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("JEMSTONE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("jemstone.experiments.judge._STEPS", 60)
+    fewest = {"steps": 4, "restarts": 1, "autoattack_steps": 2, "queries": 5}
+    monkeypatch.setattr("jemstone.experiments.suites._ATTACK", fewest)
     monkeypatch.setattr("jemstone.experiments.suites._DETECTION_STEPS", 2)
+    monkeypatch.setattr("jemstone.experiments.suites._PURIFYING", {"steps": 1})
     out = tmp_path / "full.json"
     argv = ["evaluate", str(run), "--suite", "full", "--n", "100", "--attacked", "4"]
     assert main([*argv, "--unknown", "constant", "--out", str(out)]) == 0
@@ -358,6 +361,9 @@ def test_anybodys_classifier_is_judged(tmp_path, monkeypatch):
     from safetensors.torch import save_file
     from torch import nn
 
+    fewest = {"steps": 4, "restarts": 1, "autoattack_steps": 2, "queries": 5}
+    monkeypatch.setattr("jemstone.experiments.suites._ATTACK", fewest)
+    monkeypatch.setattr("jemstone.experiments.suites._DETECTION_STEPS", 2)
     monkeypatch.chdir(tmp_path)
     code = "from torch import nn\n\nnet = lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
     (tmp_path / "anybody.py").write_text(code)

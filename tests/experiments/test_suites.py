@@ -41,8 +41,9 @@ def case(data):
 
 @pytest.fixture
 def few_steps(monkeypatch):
-    for name in ("_PGD_STEPS", "_RESTARTS", "_DETECTION_STEPS"):
-        monkeypatch.setattr(f"jemstone.experiments.suites.{name}", 1)
+    monkeypatch.setattr("jemstone.experiments.suites._DETECTION_STEPS", 1)
+    fewest = {"steps": 4, "restarts": 1, "autoattack_steps": 2, "queries": 5}
+    monkeypatch.setattr("jemstone.experiments.suites._ATTACK", fewest)
 
 
 def test_a_classifier_without_a_run_is_judged_in_full(case, few_steps):
@@ -52,7 +53,7 @@ def test_a_classifier_without_a_run_is_judged_in_full(case, few_steps):
     assert {(row["data"], row["score"]) for row in found["ood"]} == {
         ("constant", score) for score in SCORES
     }
-    assert found["generation"] == found["walks"] == []
+    assert found["generation"] == found["walks"] == found["purification"] == []
     assert found["seconds"].keys() == set(SUITES["full"])
     json.dumps(found, allow_nan=False)
 
@@ -75,9 +76,10 @@ def test_what_is_done_is_not_done_again(case, few_steps, tmp_path, monkeypatch):
     store = Store(tmp_path / "parts", case.key)
     with pytest.raises(KeyboardInterrupt):
         judge_case(case, store)
-    assert store.read().keys() == {"classification", "robustness"}
+    assert store.read().keys() == {"classification", "attacks", "purification"}
     found = judge_case(case, store).figures
-    assert done == ["classification", "robustness", "detection", *list(PARTS)[2:]]
+    first = ["classification", "attacks", "purification", "detection"]
+    assert done == [*first, "detection", "generation", "walks"]
     for result in (whole, found):
         del result["seconds"]
     assert found == whole
@@ -168,11 +170,11 @@ def test_what_is_no_classifier_is_told(theirs, tmp_path, factory, weights, words
 
 def test_the_page_stands_alone_and_escapes(case, few_steps):
     found = judge_case(case).figures | {"model": "<script>alert(1)</script>"}
-    found["robust_accuracy"][0]["laws"]["below_clean"] = False
+    found["robust_accuracy"][0]["laws"]["below_clean"]["passed"] = False
     text = page(found, {"combined": "AAAA"})
     assert "<script" not in text
     assert "http" not in text.replace("http-equiv", "")
-    assert text.count('src="data:image/svg+xml;base64,') == 2
+    assert text.count('src="data:image/svg+xml;base64,') == 3
     assert 'src="data:image/png;base64,AAAA"' in text
     assert "breaks below clean" in text
     assert len(doubts(found)) == text.count("<li>")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss, log_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from jemstone.errors import Mistake
@@ -12,6 +15,7 @@ from jemstone.metrics.calibration import (
     calibration,
     expected_calibration_error,
     negative_log_likelihood,
+    reliability,
 )
 from jemstone.random import Generator
 
@@ -29,6 +33,48 @@ def test_calibration_error_is_that_of_torchmetrics(scale: float, bins: int) -> N
     expected = multiclass_calibration_error(probabilities, labels, num_classes=5, n_bins=bins)
     found = expected_calibration_error(probabilities, labels, bins)
     assert found == pytest.approx(float(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 4.0])
+def test_likelihood_and_brier_score_are_those_of_scikit_learn(scale: float) -> None:
+    logits, labels = random_case(scale)
+    probabilities = logits.double().softmax(dim=1)
+    classes = list(range(5))
+    assert negative_log_likelihood(logits, labels) == pytest.approx(
+        log_loss(labels, probabilities, labels=classes), rel=1e-6
+    )
+    assert brier_score(probabilities, labels) == pytest.approx(
+        brier_score_loss(labels, probabilities.numpy(), labels=classes, scale_by_half=False)
+    )
+
+
+@pytest.mark.parametrize(("equal", "strategy"), [("width", "uniform"), ("mass", "quantile")])
+def test_a_reliability_diagram_is_that_of_scikit_learn(equal: str, strategy: str) -> None:
+    logits, labels = random_case(2.0)
+    probabilities = logits.double().softmax(dim=1)
+    confidence, prediction = probabilities.max(dim=1)
+    accuracy, mean = calibration_curve(
+        prediction == labels, confidence, n_bins=10, strategy=strategy
+    )
+    rows = reliability(probabilities, labels, 10, equal=equal)
+    assert [row["accuracy"] for row in rows] == pytest.approx(list(accuracy))
+    assert [row["confidence"] for row in rows] == pytest.approx(list(mean))
+    assert sum(row["n"] for row in rows) == len(labels)
+    gaps = sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(labels)
+    found = expected_calibration_error(probabilities, labels, 10, equal=equal)
+    assert found == pytest.approx(gaps)
+
+
+@pytest.mark.parametrize(("n", "bins"), [(400, 15), (10, 3), (2, 15)])
+def test_bins_of_equal_mass_differ_by_one_at_most(n: int, bins: int) -> None:
+    logits, labels = random_case(3.0, n)
+    rows = reliability(logits.double().softmax(dim=1), labels, bins, equal="mass")
+    counts = [row["n"] for row in rows]
+    assert sum(counts) == n
+    assert max(counts) - min(counts) <= 1
+    assert len(rows) == min(n, bins)
+    for before, after in pairwise(rows):
+        assert before["highest"] <= after["lowest"]
 
 
 @pytest.mark.parametrize(
@@ -93,6 +139,7 @@ LABELS = torch.tensor([0, 1])
         (lambda: brier_score(HALVES * math.nan, LABELS), "softmax first"),
         (lambda: brier_score(HALVES, LABELS + 1), "labels go from 1 to 2"),
         (lambda: expected_calibration_error(HALVES, LABELS, bins=0), "at least one bin"),
+        (lambda: reliability(HALVES, LABELS, equal="size"), "no kind of bins 'size'"),
         (lambda: calibration(HALVES * math.inf, LABELS), "not finite"),
         (lambda: negative_log_likelihood(HALVES, LABELS - 1), "labels go from -1"),
         (lambda: negative_log_likelihood(HALVES, LABELS[:1]), "as many int64 labels"),

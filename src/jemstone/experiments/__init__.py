@@ -7,11 +7,14 @@ from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
 from jemstone.experiments.foreign import load_classifier
 from jemstone.experiments.judge import Judge, cache_folder, judge_for
+from jemstone.experiments.purification import judge_purification
+from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.runs import Run
 from jemstone.experiments.store import Store
 from jemstone.experiments.suites import PARTS, SUITES, Judgement, judge_case
 
 __all__ = [
+    "ATTACKS",
     "PARTS",
     "SUITES",
     "Case",
@@ -31,5 +34,7 @@ __all__ = [
     "examine",
     "judge_case",
     "judge_for",
+    "judge_purification",
+    "judge_robustness",
     "load_classifier",
 ]

@@ -3,65 +3,121 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from jemstone.experiments.case import Case
+from jemstone.experiments.purification import judge_purification
+from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.samples import judge_generation
 from jemstone.experiments.store import Store
 from jemstone.experiments.walking import judge_walks
 from jemstone.files import finite
+from jemstone.functional.energies import marginal
 from jemstone.functional.statistics import wilson_interval
-from jemstone.metrics import agreement, calibration, detect, predictions, robust_accuracy
+from jemstone.metrics import (
+    agreement,
+    calibration,
+    calibration_report,
+    detect,
+    predictions,
+    robust_accuracy,
+)
+from jemstone.recipes import build_walk
 
 __all__ = ["PARTS", "SUITES", "Judgement", "judge_case"]
 
-Part = Callable[[Case], dict[str, Any]]
+Shelf = MutableMapping[str, Any]
+Part = Callable[[Case, Shelf], dict[str, Any]]
 
 _PGD_STEPS, _RESTARTS = 20, 2
-_RADII = {"quick": (0.5, 1.0), "full": (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)}
-_GREY = 0.5  # in this Linf ball every image may become the same grey
+_CURVE = (0.25, 0.5, 1.5, 2.0, 4.0)
+_ATTACK: dict[str, Any] = {"steps": 40, "restarts": 2}
+_PURIFIED, _PURIFYING = 40, {"steps": 10, "repetitions": 16}
 _DETECTION_STEPS, _ATTACKED_STRANGERS = 20, 100
 
 
-def judge_classification(case: Case) -> dict[str, Any]:
+def judge_classification(case: Case, shelf: Shelf) -> dict[str, Any]:
     """Judge accuracy, with Wilson's 95 % interval, and calibration on all held-out images."""
     case.progress(f"accuracy and calibration, {case.device}")
     labels = case.data.test.labels
     logits = predictions(case.model, case.data.test)
     accuracy = agreement(logits, labels)
+    thorough = case.settings.suite == "full"
     return {
         "n": len(labels),
         "accuracy": accuracy,
         "accuracy_interval": list(wilson_interval(round(accuracy * len(labels)), len(labels))),
-        "calibration": calibration(logits, labels),
+        "calibration": calibration_report(logits, labels, case.generator)
+        if thorough
+        else calibration(logits, labels),
     }
 
 
-def judge_robustness(case: Case) -> dict[str, Any]:
-    """Judge robust accuracy over radii around the one that the model was trained for."""
+def judge_by_pgd(case: Case, shelf: Shelf) -> dict[str, Any]:
+    """Judge robust accuracy at the radius that the model was trained for, and at half of it."""
     norm, eps = case.threat
     case.progress(f"robust accuracy, {norm}")
-    radii = [factor * eps for factor in _RADII[case.settings.suite]]
-    if case.settings.suite == "full" and norm == "linf":
-        radii.append(_GREY)
     rows = robust_accuracy(
         case.model,
         case.data.test.first(case.settings.attacked),
         norm,
-        radii,
+        [eps / 2, eps],
         generator=case.generator.fold("attack"),
         steps=_PGD_STEPS,
         restarts=_RESTARTS,
     )
-    for row in rows:
-        right = round(row["value"] * row["n"])
-        row["interval"] = list(wilson_interval(right, row["n"]))
     return {"robust_accuracy": rows}
 
 
-def judge_detection(case: Case) -> dict[str, Any]:
+def judge_attacks(case: Case, shelf: Shelf) -> dict[str, Any]:
+    """Judge robust accuracy by every attack that is installed, over radii around the trained."""
+    norm, eps = case.threat
+    attacks = [name for name in ATTACKS if name != "autoattack" or find_spec("pyautoattack")]
+    left_out = [name for name in ATTACKS if name not in attacks]
+    if left_out:
+        case.progress("AutoAttack is left out: pip install 'jemstone[attack]' adds it")
+    images = case.data.test.first(case.settings.attacked)
+    rows = judge_robustness(
+        case.model,
+        images.x,
+        images.labels,
+        eps=[eps],
+        norm=norm,
+        curve=[factor * eps for factor in _CURVE],
+        attacks=attacks,
+        generator=case.generator.fold("attack"),
+        store=shelf,
+        progress=case.progress,
+        **_ATTACK,
+    )
+    return {"robust_accuracy": rows, "attacks_left_out": left_out}
+
+
+def judge_refinement(case: Case, shelf: Shelf) -> dict[str, Any]:
+    """Judge the run's walk on E(x) as a defence that moves images before they are classified."""
+    if case.run is None:
+        return {"purification": []}
+    norm, eps = case.threat
+    images = case.data.test.first(case.settings.attacked).first(_PURIFIED)
+    rows = judge_purification(
+        case.model,
+        build_walk(case.run.recipe.sampling.energy, marginal),
+        images.x,
+        images.labels,
+        eps=[eps],
+        norm=norm,
+        generator=case.generator.fold("purification"),
+        store=shelf,
+        progress=case.progress,
+        **_PURIFYING,
+    )
+    return {"purification": rows}
+
+
+def judge_detection(case: Case, shelf: Shelf) -> dict[str, Any]:
     """Judge how unknown inputs are told from known ones, clean and attacked."""
     rows = detect(
         case.model,
@@ -79,16 +135,18 @@ def judge_detection(case: Case) -> dict[str, Any]:
 
 PARTS: dict[str, Part] = {
     "classification": judge_classification,
-    "robustness": judge_robustness,
+    "pgd": judge_by_pgd,
+    "attacks": judge_attacks,
+    "purification": judge_refinement,
     "detection": judge_detection,
-    "generation": judge_generation,
-    "walks": judge_walks,
+    "generation": lambda case, shelf: judge_generation(case),
+    "walks": lambda case, shelf: judge_walks(case),
 }
-"""By name; a part's keys are its own, and stand in the result."""
+"""By name: of a case, and of what the part has kept of itself, the keys that it adds."""
 
 SUITES: dict[str, tuple[str, ...]] = {
-    "quick": ("classification", "robustness", "generation"),
-    "full": tuple(PARTS),
+    "quick": ("classification", "pgd", "generation"),
+    "full": tuple(name for name in PARTS if name != "pgd"),
 }
 
 
@@ -126,8 +184,10 @@ def judge_case(case: Case, store: Store | None = None) -> Judgement:
         if part is None:
             case.progress(f"part {number + 1} of {len(parts)}: {name}")
             began = time.perf_counter()
-            part = finite({**PARTS[name](case), "seconds": time.perf_counter() - began})
-            if store is not None and case.processes.leads:
+            keeps = store is not None and case.processes.leads
+            shelf: Shelf = store.shelf(name) if store is not None and keeps else {}
+            part = finite({**PARTS[name](case, shelf), "seconds": time.perf_counter() - began})
+            if store is not None and keeps:
                 store.write(name, part)
         else:
             case.progress(f"part {number + 1} of {len(parts)}: {name}, kept from before")

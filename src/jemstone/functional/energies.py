@@ -3,14 +3,21 @@
 References:
     Grathwohl et al., "Your classifier is secretly an energy based model and you should treat it
     like one", 2020, https://arxiv.org/abs/1912.03263
+    Carlini & Wagner, "Towards evaluating the robustness of neural networks", 2017,
+    https://arxiv.org/abs/1608.04644
+    Croce & Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse
+    parameter-free attacks", 2020, https://arxiv.org/abs/2003.01690
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from jemstone.errors import Mistake
 from jemstone.types import EnergyModel, Potential
 
 __all__ = [
@@ -19,6 +26,9 @@ __all__ = [
     "grad_stem",
     "grad_x",
     "joint_energy",
+    "label_margin",
+    "logit_ratio",
+    "margin",
     "marginal",
     "marginal_energy",
     "slope",
@@ -43,6 +53,17 @@ def marginal_energy(logits: Tensor) -> Tensor:
         logits: :math:`f(x)`, (B, K).
     """
     return -torch.logsumexp(logits, dim=-1)
+
+
+def label_margin(logits: Tensor, y: Tensor) -> Tensor:
+    r"""Compute :math:`f(x)[y] - \max_{k \ne y} f(x)[k]`: negative where the label is missed.
+
+    Args:
+        logits: :math:`f(x)`, (B, K).
+        y: labels, int64 (B,).
+    """
+    others = logits.scatter(1, y[:, None], -math.inf).amax(dim=-1)
+    return logits.gather(1, y[:, None])[:, 0] - others
 
 
 def energy(model: EnergyModel, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -107,6 +128,61 @@ def away_from_label(model: EnergyModel, x: Tensor, y: Tensor | None) -> Tensor:
         ValueError: where there are no labels.
     """
     return -towards_label(model, x, y)
+
+
+def margin(model: EnergyModel, x: Tensor, y: Tensor | None) -> Tensor:
+    r"""Return :math:`f(x)[y] - \max_{k \ne y} f(x)[k]`, an attacker's loss that never saturates.
+
+    Cross-entropy falls silent where the model is sure: in float32 its gradient is 0 as soon as the
+    label's logit leads by 104. That of the margin is not, however large the logits.
+
+    References:
+        Carlini & Wagner, 2017, https://arxiv.org/abs/1608.04644
+
+    Args:
+        model: the classifier.
+        x: images (B, C, H, W).
+        y: labels to leave, int64 (B,).
+
+    Returns:
+        The potential of each image, (B,).
+
+    Raises:
+        ValueError: where there are no labels.
+    """
+    if y is None:
+        raise ValueError("a margin is the label's: give the labels y")
+    return label_margin(model.logits(x), y)
+
+
+def logit_ratio(model: EnergyModel, x: Tensor, y: Tensor | None) -> Tensor:
+    r"""Return the margin over :math:`z_{(1)} - z_{(3)}`: AutoAttack's DLR loss, its sign turned.
+
+    With the logits sorted, :math:`z_{(1)} \ge z_{(2)} \ge z_{(3)}`, this neither changes with
+    the scale of the logits nor with a shift.
+
+    References:
+        Croce & Hein, 2020, https://arxiv.org/abs/2003.01690
+
+    Args:
+        model: the classifier.
+        x: images (B, C, H, W).
+        y: labels to leave, int64 (B,).
+
+    Returns:
+        The potential of each image, (B,).
+
+    Raises:
+        ValueError: where there are no labels.
+        Mistake: for fewer than three classes.
+    """
+    if y is None:
+        raise ValueError("a margin is the label's: give the labels y")
+    logits = model.logits(x)
+    if logits.shape[1] < 3:
+        raise Mistake(f"a ratio of logits needs 3 classes, not {logits.shape[1]}: use the margin")
+    highest = logits.topk(3, dim=1).values
+    return label_margin(logits, y) / (highest[:, 0] - highest[:, 2]).clamp_min(1e-12)
 
 
 def grad_x(potential: Potential, model: EnergyModel, x: Tensor, y: Tensor | None = None) -> Tensor:

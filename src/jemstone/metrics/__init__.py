@@ -1,11 +1,14 @@
 """Figures, each with what it refuses to be computed from."""
 
 from jemstone.functional.statistics import density_coverage
+from jemstone.metrics.attacks import pgd_survivors
+from jemstone.metrics.autoattack import autoattack
 from jemstone.metrics.calibration import (
     brier_score,
     calibration,
     expected_calibration_error,
     negative_log_likelihood,
+    reliability,
 )
 from jemstone.metrics.classification import accuracy, agreement, predictions
 from jemstone.metrics.detection import SCORES, detect, detection_figures, scores, worst_scores
@@ -25,20 +28,28 @@ from jemstone.metrics.generation import (
     nearest_neighbours,
     spread_ratio,
 )
+from jemstone.metrics.laws import LAWS, Verdict
+from jemstone.metrics.purification import Purified, purified_survivors
 from jemstone.metrics.robustness import robust_accuracy
 from jemstone.metrics.scrutiny import sample_intervals, scrutinise
 from jemstone.metrics.suspicion import nearest_ratio, suspicions
+from jemstone.metrics.temperature import calibration_report, fit_temperature
 from jemstone.metrics.walks import Moment, effective_temperature, follow, walk_figures
 
 __all__ = [
+    "LAWS",
     "SCORES",
     "FrechetReference",
     "Moment",
+    "Purified",
     "Seen",
+    "Verdict",
     "accuracy",
     "agreement",
+    "autoattack",
     "brier_score",
     "calibration",
+    "calibration_report",
     "class_frechet_distance",
     "class_vendi_score",
     "compare",
@@ -47,6 +58,7 @@ __all__ = [
     "detection_figures",
     "effective_temperature",
     "expected_calibration_error",
+    "fit_temperature",
     "follow",
     "frechet_curve",
     "frechet_distance",
@@ -57,8 +69,11 @@ __all__ = [
     "nearest_neighbours",
     "nearest_ratio",
     "negative_log_likelihood",
+    "pgd_survivors",
     "precision_recall",
     "predictions",
+    "purified_survivors",
+    "reliability",
     "robust_accuracy",
     "sample_intervals",
     "scores",

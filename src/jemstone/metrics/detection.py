@@ -27,6 +27,7 @@ from jemstone.errors import Mistake
 from jemstone.functional.balls import Linf
 from jemstone.functional.energies import slope
 from jemstone.metrics.classification import device_of
+from jemstone.metrics.laws import Verdict
 from jemstone.nn.modes import held
 from jemstone.random import Generator
 from jemstone.samplers import PGD
@@ -328,7 +329,15 @@ def detect(
                     "baseline_auroc": others[0]["auroc"] if others else None,
                 }
                 if attack is not None:
-                    row["laws"] = {"falls_with_eps": figures["auroc"] <= softer["auroc"]}
+                    row["laws"] = {"falls_with_eps": _falls(figures["auroc"], softer["auroc"])}
                     softer = figures
                 rows.append(row)
     return rows
+
+
+def _falls(auroc: float, softer: float) -> Verdict:
+    return Verdict(
+        law="a ball holds all smaller ones, and the image itself: AUROC never rises with eps",
+        passed=auroc <= softer,
+        values={"auroc": auroc, "auroc_of_smaller_eps": softer},
+    )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["MODES", "batch_statistics", "evaluating", "held", "recalibrate"]
+__all__ = ["MODES", "batch_statistics", "evaluating", "frozen", "held", "recalibrate"]
 
 
 @contextmanager
@@ -67,6 +67,27 @@ def held(model: object, mode: str = "eval") -> AbstractContextManager[None]:
         mode: ``eval`` or ``batch``.
     """
     return MODES[mode](model) if isinstance(model, nn.Module) else nullcontext()
+
+
+@contextmanager
+def frozen(model: object) -> Iterator[None]:
+    """Hold a model in eval mode with parameters that gather no gradient.
+
+    For code of others that calls ``backward`` on images.
+
+    Args:
+        model: any energy or judge; ``training`` and ``requires_grad`` are restored.
+    """
+    parameters = model.parameters() if isinstance(model, nn.Module) else iter(())
+    learning = [p for p in parameters if p.requires_grad]
+    for p in learning:
+        p.requires_grad_(False)
+    try:
+        with held(model):
+            yield
+    finally:
+        for p in learning:
+            p.requires_grad_(True)
 
 
 @torch.no_grad()

@@ -35,6 +35,14 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
                 f"robust accuracy by {row['attack']}, {row['norm']} {row['eps']:.3g}: breaks "
                 f"{law}, so the number is too high"
             )
+    for name in result.get("attacks_left_out", ()):
+        yield f"{name} was not run, so the robust accuracy may be lower than it looks"
+    for row in result.get("purification", ()):
+        if row["interval"][0] <= row["plain"]["interval"][1]:
+            yield (
+                f"walking before classifying ({row['walk']}) defends no better than the plain "
+                f"model: {row['value']:.1%} against {row['plain']['value']:.1%}"
+            )
     for row in result.get("ood", ()):
         for law in _broken(row):
             yield f"unknown inputs, {row['data']} by {row['score']}: breaks {law}"

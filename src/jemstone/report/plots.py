@@ -70,8 +70,6 @@ def _robustness(figure: Any, result: Result) -> bool:
 
 def _reliability(figure: Any, result: Result) -> bool:
     bins = result.get("calibration", {}).get("reliability")
-    if isinstance(bins, Mapping):
-        bins = bins.get("width")
     if not bins:
         return False
     axis = figure.subplots()

@@ -78,9 +78,15 @@ class PGD(Walk):
     def step(
         self, model: EnergyModel, x: Tensor, y: Tensor | None, origin: Tensor, generator: Generator
     ) -> Tensor:
-        g = grad_x(self.potential, model, x, y)
+        g = self.gradient(model, x, y, generator)
         # Clamping after projecting stays in the ball: both sets are convex and hold the origin.
         return self.inside(self.ball.project(x - self.step_size * self.ball.steepest(g), origin))
+
+    def gradient(
+        self, model: EnergyModel, x: Tensor, y: Tensor | None, generator: Generator
+    ) -> Tensor:
+        """Return the gradient that a step follows; an attack on a random model averages here."""
+        return grad_x(self.potential, model, x, y)
 
 
 def FGSM(ball: Ball, **options: Any) -> PGD:  # noqa: N802 - the field's name
