@@ -105,6 +105,15 @@ def test_cross_entropy_is_that_of_the_noisy_images(noise, batch, smooth, generat
     assert loss.terms["accuracy"] == right
 
 
+def test_smoothing_gives_every_class_its_part(batch, smooth, generator):
+    model = smooth()
+    logs = model.logits(batch.x).log_softmax(dim=1)
+    label = logs.gather(1, batch.y[:, None])[:, 0]
+    expected = -(0.8 * label + 0.2 * logs.mean(dim=1)).mean()
+    found = CrossEntropy(smoothing=0.2)(model, batch, generator).value
+    torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize(
     "attack",
     [FGSM(Linf(0.02)), PGD(Linf(0.1), 5, 0.02), PGD(L2(0.5), 5, 0.1), PGD(Linf(0.0), 1, 0.1)],

@@ -31,14 +31,16 @@ class CrossEntropy:
 
     Args:
         noise: :math:`\sigma` of the data noise, in [0, 1] pixels.
+        smoothing: share of the label's weight that all classes get in equal parts.
     """
 
-    def __init__(self, noise: float = 0.0) -> None:
+    def __init__(self, noise: float = 0.0, smoothing: float = 0.0) -> None:
         self.noise = noise
+        self.smoothing = smoothing
 
     def __call__(self, model: EnergyModel, batch: Batch, generator: Generator) -> Loss:
         logits = model.logits(_perturbed(batch.x, self.noise, generator))
-        value = F.cross_entropy(logits, batch.y)
+        value = F.cross_entropy(logits, batch.y, label_smoothing=self.smoothing)
         return Loss(value, {"ce": value.detach(), "accuracy": _accuracy(logits, batch.y)})
 
 

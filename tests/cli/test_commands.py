@@ -321,6 +321,9 @@ def test_quickstart_leaves_run_picture_and_figures_and_is_repeatable(tmp_path, m
         "attack",
         "chains",
     }
+    assert result["reference"] == {"data": "digits", "split": "test", "n": 360}
+    assert result["judge"]["name"].endswith(result["judge"]["sha256"][:8])
+    assert {row["features"] for row in result["generation"]} == {result["judge"]["name"]}
     for row in result["robust_accuracy"]:
         assert row["value"] <= result["accuracy"]
         assert all(row["laws"].values())

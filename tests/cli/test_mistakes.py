@@ -132,6 +132,30 @@ ARGUMENTS = {
         ["evaluate", "RUN", "--suite", "full", "--baseline", "RUN", "--out", "x.json"],
         "classifier",
     ),
+    "no such features": (
+        ["evaluate", "RUN", "--features", "inceptio", "--out", "x.json"],
+        "'inception'",
+    ),
+    "no such judge": (
+        ["evaluate", "RUN", "--judge", "none.safetensors", "--out", "x.json"],
+        "none",
+    ),
+    "a judge that is none": (
+        ["evaluate", "RUN", "--judge", "RUN/init.safetensors", "--out", "x.json"],
+        "no judge's weights",
+    ),
+    "two judges": (
+        ["evaluate", "RUN", "--features=inception", "--judge=a.safetensors", "--out", "x.json"],
+        "leave --judge away",
+    ),
+    "no Inception weights": (
+        ["evaluate", "RUN", "--features=inception", "--inception-weights=a", "--out=x.json"],
+        "weights-inception-2015-12-05-6726825d.pth",
+    ),
+    "weights of other features": (
+        ["evaluate", "RUN", "--inception-weights", "a", "--out", "x.json"],
+        "--features inception",
+    ),
     "no such recipe's card": (["recipes", "jem+"], "jem"),
 }
 

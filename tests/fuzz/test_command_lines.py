@@ -25,6 +25,7 @@ OPTIONS = {
     "evaluate": [
         *("suite", "n", "data", "data_root", "out", "device", "precision", "seed", "html", "norm"),
         *("eps", "attacked", "unknown", "baseline", "model", "weights", "mean", "std"),
+        *("judge", "features", "inception_weights"),
     ],
     "status": ["help"],
 }

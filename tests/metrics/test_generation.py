@@ -21,6 +21,7 @@ from jemstone.metrics.generation import (
     kernel_distance,
     look,
     nearest_neighbours,
+    nearest_to,
     precision_recall,
     spread_ratio,
 )
@@ -81,6 +82,17 @@ def test_distances_are_those_of_torchmetrics(shift: float, scale: float) -> None
         metric.update(fake, real=False)
     assert frechet_distance(real, fake) == pytest.approx(float(frechet.compute()), rel=1e-6)
     assert kernel_distance(real, fake) == pytest.approx(float(kernel.compute()[0]), rel=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [2, 7, 1000])
+def test_a_frechet_distance_is_the_same_in_chunks(chunk: int, monkeypatch) -> None:
+    real, fake = 3 + normal(60).float(), 0.5 * normal(45, stream=1).float()
+    mine = [torch.cov(x.double().T) for x in (real, fake)]
+    roots = torch.linalg.eigvals(mine[0] @ mine[1]).sqrt().real.sum()
+    apart = real.double().mean(dim=0) - fake.double().mean(dim=0)
+    whole = apart.square().sum() + mine[0].trace() + mine[1].trace() - 2 * roots
+    monkeypatch.setattr("jemstone.metrics.fidelity._CHUNK", chunk)
+    assert frechet_distance(real, fake) == pytest.approx(float(whole), rel=1e-9)
 
 
 def test_kernel_distance_takes_subsets_it_has_images_for() -> None:
@@ -232,6 +244,25 @@ def test_nearest_neighbours_are_medians() -> None:
             "feature_held_out": 22,
         }
     )
+
+
+def test_a_known_yardstick_changes_nothing() -> None:
+    train, seen = look(TRAIN, Judge()), look(quarters(24, stream=3), Judge())
+    known = nearest_to(train, SEEN)
+    assert compare(seen, SEEN, train, known) == compare(seen, SEEN, train)
+
+
+def test_a_judge_of_other_classes_has_no_agreement() -> None:
+    eye = type("Stranger", (Judge,), {"knows_classes": False})()
+    seen = look(HELD_OUT, eye)
+    assert compare(seen, seen, seen)["agreement"] is None
+    assert compare(SEEN, SEEN, SEEN)["agreement"] == 1
+
+
+def test_batches_are_heard_of() -> None:
+    heard: list[int] = []
+    look(HELD_OUT, Judge(), 15, heard.append)
+    assert heard == [15, 30, 40]
 
 
 def test_a_network_judges_in_eval_mode() -> None:

@@ -6,7 +6,7 @@ from jemstone.experiments.doctor import Finding, examine
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
 from jemstone.experiments.foreign import load_classifier
-from jemstone.experiments.judge import Judge, cache_folder, judge_for
+from jemstone.experiments.judge import Judge, cache_folder, judge_for, judge_from
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.runs import Run
@@ -34,6 +34,7 @@ __all__ = [
     "examine",
     "judge_case",
     "judge_for",
+    "judge_from",
     "judge_purification",
     "judge_robustness",
     "load_classifier",

@@ -18,8 +18,9 @@ from jemstone.data import UNKNOWN, DataSet, Images, data_root, fingerprint, load
 from jemstone.errors import Mistake, brief
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.runs import Run
+from jemstone.experiments.sight import look_once
 from jemstone.files import digest_of, is_file
-from jemstone.metrics import Seen, look
+from jemstone.metrics import Inception, Seen, agreement, nearest_to
 from jemstone.metrics.classification import check_logits
 from jemstone.model import JointEnergyModel
 from jemstone.nn.modes import held
@@ -75,11 +76,20 @@ class Eyes:
         judge: the eye.
         reference: held-out images.
         learnt: the images the model was trained on.
+        yardstick: how near held-out images are to those.
     """
 
-    judge: Judge
+    judge: Judge | Inception
     reference: Seen
     learnt: Seen
+    yardstick: dict[str, float]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Which judge it is, and how accurate on held-out images whose classes it knows."""
+        seen = self.reference
+        right = agreement(seen.logits, seen.labels) if seen.knows_classes else None
+        return {"name": self.judge.name, "accuracy": right, "sha256": self.judge.sha256}
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,8 @@ class Case:
         baseline: a plain classifier of the same architecture.
         root: the folder that holds data sets.
         device: where to judge.
-        cache: where judges are kept.
+        judge: the eye of the samples' figures; by default that of the data.
+        cache: where judges are kept, and what they have seen.
         processes: that judge together.
         progress: hears what is done next.
 
@@ -111,6 +122,7 @@ class Case:
     baseline: JointEnergyModel | None = None
     root: str | Path | None = None
     device: Device = field(default_factory=Device)
+    judge: Judge | Inception | None = None
     cache: Path | None = None
     processes: Processes = field(default_factory=Processes)
     progress: Callable[[str], None] = lambda line: None
@@ -175,12 +187,19 @@ class Case:
     @cached_property
     def eyes(self) -> Eyes:
         """The judge of the data, and what it has seen of it."""
-        assert self.run is not None
         self.progress("the judge")
-        judge = self.processes.in_turn(lambda: judge_for(self.data, self.cache))
-        same = fingerprint(self.data) == self.run.environment["data_fingerprint"]
-        learnt = self.data if same else self.run.data()
-        return Eyes(judge, look(self.data.test, judge), look(learnt.train, judge))
+        return self.processes.in_turn(self._open_eyes)
+
+    def _open_eyes(self) -> Eyes:
+        assert self.run is not None
+        judge = self.judge or judge_for(
+            self.data, self.cache, device=self.device, progress=self.progress
+        )
+        judged, learnt = fingerprint(self.data), self.run.environment["data_fingerprint"]
+        own = self.data if judged == learnt else self.run.data()
+        reference = look_once(self.data.test, judge, f"{judged} test", self.cache, self.progress)
+        trained = look_once(own.train, judge, f"{learnt} train", self.cache, self.progress)
+        return Eyes(judge, reference, trained, nearest_to(trained, reference))
 
     @cached_property
     def key(self) -> str:
@@ -192,6 +211,7 @@ class Case:
             "unknown": [digest_of({"pixels": images.pixels}) for images in self.unknown.values()]
             if self.settings.suite == "full"
             else [],
+            "judge": None if self.judge is None else [self.judge.name, self.judge.sha256],
             "run": None if self.run is None else str(self.run.path),
             "settings": dataclasses.asdict(self.settings),
             "device": str(self.device),

@@ -11,9 +11,11 @@ from jemstone.data import DataSet
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.drawing import balanced_labels, draw
+from jemstone.experiments.judge import Judge
 from jemstone.experiments.runs import Run
 from jemstone.experiments.suites import SUITES, judge_case
 from jemstone.memory import refuse_beyond_memory
+from jemstone.metrics import Inception
 from jemstone.model import JointEnergyModel
 from jemstone.training import Device, Processes, RunFolder
 
@@ -32,6 +34,7 @@ def evaluate(
     seed: int = 0,
     device: Device | None = None,
     cache: Path | None = None,
+    judge: Judge | Inception | None = None,
     progress: Callable[[str], None] = lambda line: None,
     processes: Processes | None = None,
     baseline: Run | None = None,
@@ -45,7 +48,8 @@ def evaluate(
         count: samples of each sampler.
         seed: of attacks and samples.
         device: where to judge; by default where the run was trained, in float32.
-        cache: where judges are kept.
+        cache: where judges are kept, and what they have seen.
+        judge: the eye of the samples' figures; by default that of the data.
         progress: hears what is done next.
         processes: that draw the samples together; the rest each does for itself.
         baseline: a run of a plain classifier of the same architecture, for unknown inputs.
@@ -62,6 +66,7 @@ def evaluate(
         Settings(suite, count, seed),
         device=device,
         cache=cache,
+        judge=judge,
         progress=progress,
         processes=processes or Processes(),
         baseline=baseline,

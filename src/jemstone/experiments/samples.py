@@ -48,7 +48,7 @@ def judge_generation(case: Case) -> dict[str, Any]:
     """Judge each sampler from scratch, beside its own init, and the buffer's chains.
 
     Returns:
-        ``judge``, ``generation`` (rows), and ``pictures``, which no JSON keeps.
+        ``judge``, ``reference``, ``generation`` (rows), and ``pictures``, which no JSON keeps.
     """
     if case.run is None:
         return {"generation": []}
@@ -72,8 +72,13 @@ def judge_generation(case: Case) -> dict[str, Any]:
         images = Images(pixels, predictions(case.model, nameless).argmax(dim=1))
         rows.append({**_row(case, "chains", images, "buffer", begun), "seconds_per_image": None})
         pictures["chains"] = picture(pixels, images.labels, case.run.classes)
-    judge = {"name": eyes.judge.name, "accuracy": eyes.judge.accuracy}
-    return {"judge": judge, "generation": rows, "pictures": pictures}
+    reference = {"data": case.data.name, "split": "test", "n": len(case.data.test)}
+    return {
+        "judge": eyes.told,
+        "reference": reference,
+        "generation": rows,
+        "pictures": pictures,
+    }
 
 
 def _draw(case: Case, sampler: str, y: Tensor, stream: str) -> Tensor:
@@ -99,7 +104,8 @@ def _row(
     """Return every figure of some samples; what takes longer where the suite is full."""
     eyes = case.eyes
     seen = look(images, eyes.judge)
-    row = {"sampler": sampler, "origin": origin, **compare(seen, eyes.reference, eyes.learnt)}
+    figures = compare(seen, eyes.reference, eyes.learnt, eyes.yardstick)
+    row = {"sampler": sampler, "origin": origin, **figures}
     if begun is not None:
         row |= scrutinise(seen, eyes.reference, eyes.learnt, case.generator.fold("scrutiny"))
         row["flags"] = suspicions(seen, eyes.reference, eyes.learnt, begun)

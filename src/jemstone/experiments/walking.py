@@ -74,7 +74,7 @@ def judge_walks(case: Case) -> dict[str, Any]:
             seen = look(images, case.eyes.judge)
             row["fid"] = root.distance(seen.features)
             row["is"] = inception_score(seen.logits)[0]
-            row["agreement"] = agreement(seen.logits, y)
+            row["agreement"] = agreement(seen.logits, y) if seen.knows_classes else None
         pictures[f"{name}, {_LONGER} times longer"] = picture(images.pixels, y, case.run.classes)
         about = {
             "steps": walk.steps,

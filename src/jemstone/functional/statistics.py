@@ -17,6 +17,7 @@ from torch import Tensor
 from jemstone.errors import Mistake
 
 __all__ = [
+    "check",
     "checked",
     "density_coverage",
     "mean_interval",
@@ -28,8 +29,8 @@ __all__ = [
 ]
 
 
-def checked(figure: str, least: int, *matrices: Tensor) -> list[Tensor]:
-    """Return the matrices in float64, or refuse what a figure cannot be computed from.
+def check(figure: str, least: int, *matrices: Tensor) -> None:
+    """Refuse what a figure cannot be computed from.
 
     Args:
         figure: its name, for the message.
@@ -47,6 +48,11 @@ def checked(figure: str, least: int, *matrices: Tensor) -> list[Tensor]:
             raise Mistake(f"{figure} needs at least {least} images, not {len(matrix)}")
         if not matrix.isfinite().all():
             raise Mistake(f"{figure} needs finite numbers: an image has a NaN or an infinity")
+
+
+def checked(figure: str, least: int, *matrices: Tensor) -> list[Tensor]:
+    """Return the matrices in float64, or refuse them as :func:`check` does."""
+    check(figure, least, *matrices)
     return [matrix.double() for matrix in matrices]
 
 

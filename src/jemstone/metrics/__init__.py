@@ -26,8 +26,10 @@ from jemstone.metrics.generation import (
     judge_samples,
     look,
     nearest_neighbours,
+    nearest_to,
     spread_ratio,
 )
+from jemstone.metrics.inception import Inception
 from jemstone.metrics.laws import LAWS, Verdict
 from jemstone.metrics.purification import Purified, purified_survivors
 from jemstone.metrics.robustness import robust_accuracy
@@ -40,6 +42,7 @@ __all__ = [
     "LAWS",
     "SCORES",
     "FrechetReference",
+    "Inception",
     "Moment",
     "Purified",
     "Seen",
@@ -68,6 +71,7 @@ __all__ = [
     "look",
     "nearest_neighbours",
     "nearest_ratio",
+    "nearest_to",
     "negative_log_likelihood",
     "pgd_survivors",
     "precision_recall",

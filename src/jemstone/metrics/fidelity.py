@@ -14,14 +14,18 @@ References:
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
-from jemstone.functional.statistics import checked
+from jemstone.functional.moments import moments
+from jemstone.functional.statistics import check, checked
 
 __all__ = ["frechet_distance", "inception_score", "kernel_distance", "precision_recall"]
 
 # torch-fidelity's own default; any other would do, as long as it stays.
 _SEED = 2020
+_CHUNK = 4096  # images whose features are in float64 at a time
 
 
 def inception_score(logits: Tensor, splits: int = 10) -> tuple[float, float]:
@@ -52,7 +56,8 @@ def inception_score(logits: Tensor, splits: int = 10) -> tuple[float, float]:
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     r"""Compute :math:`\|\mu - \mu'\|^2 + \mathrm{tr}(\Sigma + \Sigma' - 2 (\Sigma \Sigma')^{1/2})`.
 
-    Biased: with fewer images it is larger. Only figures of equal N compare.
+    Biased: with fewer images it is larger. Only figures of equal N compare. Means and covariances
+    are added up in chunks, so float64 holds a chunk and D x D numbers, however many images.
 
     References:
         Heusel et al., 2017, https://arxiv.org/abs/1706.08500
@@ -64,13 +69,17 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     Raises:
         Mistake: for fewer than two images, or features that are not finite.
     """
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torch_fidelity.metric_fid import fid_statistics_to_metric
 
-    statistics = [
-        fid_features_to_statistics(part) for part in checked("a Fréchet distance", 2, real, fake)
-    ]
-    found = fid_statistics_to_metric(*statistics, verbose=False)
+    check("a Fréchet distance", 2, real, fake)
+    found = fid_statistics_to_metric(*(_statistics(part) for part in (real, fake)), verbose=False)
     return float(found["frechet_inception_distance"])
+
+
+def _statistics(features: Tensor) -> dict[str, Any]:
+    """Return what torch-fidelity makes a distance of."""
+    found = moments(features.split(_CHUNK))
+    return {"mu": found.mean.numpy(), "sigma": found.covariance.numpy()}
 
 
 def kernel_distance(

@@ -7,6 +7,7 @@ does well in both. The figures of one judge compare with each other, never with 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from jemstone.data import Images, to_bytes
 from jemstone.errors import Mistake
 from jemstone.functional.statistics import (
-    checked,
+    check,
     density_coverage,
     nearest_distances,
     within_class_spread,
@@ -42,6 +43,7 @@ __all__ = [
     "kernel_distance",
     "look",
     "nearest_neighbours",
+    "nearest_to",
     "precision_recall",
     "spread_ratio",
 ]
@@ -57,6 +59,7 @@ class Seen:
         labels: what the images are, or were meant to be, int64 (N,).
         pixels: uint8 (N, C, H, W).
         extractor: the judge's name.
+        knows_classes: whether the logits are of the classes that the labels name.
     """
 
     features: Tensor
@@ -64,15 +67,23 @@ class Seen:
     labels: Tensor
     pixels: Tensor
     extractor: str
+    knows_classes: bool = True
 
 
-def look(images: Images, extractor: FeatureExtractor, batch_size: int = 256) -> Seen:
-    """Show images to a judge.
+def look(
+    images: Images,
+    extractor: FeatureExtractor,
+    batch_size: int = 256,
+    on_batch: Callable[[int], object] = lambda seen: None,
+) -> Seen:
+    """Show images to a judge, batch by batch: only bytes and features are held of all.
 
     Args:
         images: at least one.
-        extractor: the judge; a network is held in eval mode, on the device where it is.
+        extractor: the judge; a network is held in eval mode, on the device where it is. One whose
+            attribute ``knows_classes`` is false has logits of classes other than the images'.
         batch_size: images in a pass.
+        on_batch: hears how many images have been seen.
 
     Raises:
         Mistake: where there are no images, or what the judge answers is not finite.
@@ -80,15 +91,21 @@ def look(images: Images, extractor: FeatureExtractor, batch_size: int = 256) -> 
     if not len(images):
         raise Mistake("there are no images to judge: give at least one")
     device = device_of(extractor)
-    answers: list[tuple[Tensor, Tensor]] = []
+    seen: tuple[Tensor, ...] = ()
+    done = 0
     with held(extractor), torch.no_grad():
         for x, _ in images.batches(batch_size):
-            features, logits = extractor(x.to(device))
-            answers.append((features.float().cpu(), logits.float().cpu()))
-    features, logits = (torch.cat(parts) for parts in zip(*answers, strict=True))
-    for part in (features, logits):
-        checked(f"the judge {extractor.name}", 1, part)
-    return Seen(features, logits, images.labels, images.pixels, extractor.name)
+            answers = [answer.float().cpu() for answer in extractor(x.to(device))]
+            seen = seen or tuple(a.new_empty(len(images), *a.shape[1:]) for a in answers)
+            for whole, answer in zip(seen, answers, strict=True):
+                whole[done : done + len(x)] = answer
+            done += len(x)
+            on_batch(done)
+    features, logits = seen
+    for whole in seen:
+        check(f"the judge {extractor.name}", 1, whole)
+    knows = getattr(extractor, "knows_classes", True)
+    return Seen(features, logits, images.labels, images.pixels, extractor.name, knows)
 
 
 def judge_samples(
@@ -129,22 +146,28 @@ def judge_samples(
             f"samples are {images.shape}, held-out images {reference.shape} and training images "
             f"{train.shape}: all need the same (C, H, W)"
         )
-    return compare(*(look(part, extractor, batch_size) for part in (images, reference, train)))
+    seen, held_out, learnt = (
+        look(part, extractor, batch_size) for part in (images, reference, train)
+    )
+    return compare(seen, held_out, learnt)
 
 
-def compare(samples: Seen, reference: Seen, train: Seen) -> dict[str, Any]:
+def compare(
+    samples: Seen, reference: Seen, train: Seen, yardstick: Mapping[str, float] | None = None
+) -> dict[str, Any]:
     """Compute every figure of samples that a judge has seen.
 
     Args:
         samples: the samples.
         reference: held-out images.
         train: the images the model has learnt from.
+        yardstick: what :func:`nearest_to` says of the held-out images, where it is known.
 
     Returns:
         ``n``, ``features`` (the judge's name), ``is``, ``is_std``, ``fid``, ``kid``,
-        ``precision``, ``recall``, ``density``, ``coverage``, ``agreement``,
-        ``nearest_neighbour`` (see :func:`nearest_neighbours`) and ``spread`` (see
-        :func:`spread_ratio`, of features and of pixels).
+        ``precision``, ``recall``, ``density``, ``coverage``, ``agreement`` (None where the judge
+        knows other classes), ``nearest_neighbour`` (see :func:`nearest_neighbours`) and
+        ``spread`` (see :func:`spread_ratio`, of features and of pixels).
 
     Raises:
         Mistake: where the judges differ, or there are too few images for a figure.
@@ -166,8 +189,8 @@ def compare(samples: Seen, reference: Seen, train: Seen) -> dict[str, Any]:
         "recall": recall,
         "density": density,
         "coverage": coverage,
-        "agreement": agreement(samples.logits, samples.labels),
-        "nearest_neighbour": nearest_neighbours(samples, reference, train),
+        "agreement": agreement(samples.logits, samples.labels) if samples.knows_classes else None,
+        "nearest_neighbour": nearest_neighbours(samples, reference, train, yardstick),
         "spread": {
             name: spread_ratio(mine, samples.labels, theirs, reference.labels)
             for name, mine, theirs in (
@@ -178,7 +201,9 @@ def compare(samples: Seen, reference: Seen, train: Seen) -> dict[str, Any]:
     }
 
 
-def nearest_neighbours(samples: Seen, reference: Seen, train: Seen) -> dict[str, float]:
+def nearest_neighbours(
+    samples: Seen, reference: Seen, train: Seen, yardstick: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """Compute how near samples are to training images, with held-out images as the yardstick.
 
     A model that recites has a median far below the held-out images' own.
@@ -187,24 +212,40 @@ def nearest_neighbours(samples: Seen, reference: Seen, train: Seen) -> dict[str,
         samples: the samples.
         reference: held-out images.
         train: the images the model has learnt from.
+        yardstick: what :func:`nearest_to` says of the held-out images, where it is known.
 
     Returns:
-        Medians of the Euclidean distance to the nearest training image: ``pixel`` (in [0, 1]
-        pixels) and ``feature`` of the samples, ``pixel_held_out`` and ``feature_held_out``.
+        What :func:`nearest_to` says: ``pixel`` and ``feature`` of the samples,
+        ``pixel_held_out`` and ``feature_held_out``.
 
     Raises:
         Mistake: where there are no training images.
     """
-
-    def median(x: Tensor, near: Tensor) -> float:
-        return float(nearest_distances(x, near).quantile(0.5))
-
-    pixels = [seen.pixels.flatten(1) for seen in (samples, reference, train)]
+    held_out = nearest_to(train, reference) if yardstick is None else yardstick
     return {
-        "pixel": median(pixels[0], pixels[2]) / 255.0,
-        "pixel_held_out": median(pixels[1], pixels[2]) / 255.0,
-        "feature": median(samples.features, train.features),
-        "feature_held_out": median(reference.features, train.features),
+        **nearest_to(train, samples),
+        **{f"{space}_held_out": median for space, median in held_out.items()},
+    }
+
+
+def nearest_to(train: Seen, images: Seen) -> dict[str, float]:
+    """Compute the medians of the Euclidean distance to the nearest training image.
+
+    Args:
+        train: the images a model has learnt from.
+        images: whose neighbours are looked for.
+
+    Returns:
+        ``pixel``, in [0, 1] pixels, and ``feature``.
+
+    Raises:
+        Mistake: where there are no training images.
+    """
+    pixels = nearest_distances(images.pixels.flatten(1), train.pixels.flatten(1))
+    features = nearest_distances(images.features, train.features)
+    return {
+        "pixel": float(pixels.quantile(0.5)) / 255.0,
+        "feature": float(features.quantile(0.5)),
     }
 
 

@@ -86,7 +86,7 @@ def sample_intervals(
         generator: the randomness of the resamples.
 
     Returns:
-        Lowest and highest of ``is``, ``fid`` and ``agreement``.
+        Lowest and highest of ``is``, ``fid`` and, where the judge knows the classes, ``agreement``.
 
     Raises:
         Mistake: for fewer than 20 samples.
@@ -107,5 +107,7 @@ def sample_intervals(
     for name, value in values.items():
         half = z * float(torch.tensor(drawn[name], dtype=torch.float64).std())
         intervals[name] = [value - half, value + half]
+    if not samples.knows_classes:
+        return intervals
     shown = int((samples.logits.argmax(dim=1) == samples.labels).sum())
     return {**intervals, "agreement": list(wilson_interval(shown, count))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch.nn.functional as F
@@ -35,6 +36,19 @@ class ConvNet(nn.Module):
             before = out
         self.trunk = nn.Sequential(*layers)
         self.linear = nn.Linear(before, classes)
+
+    @classmethod
+    def fitting(cls, weights: Mapping[str, Tensor]) -> ConvNet:
+        """Return an empty network of the shapes of some weights.
+
+        Args:
+            weights: by the names of a state.
+
+        Raises:
+            KeyError: where they are not of such a network.
+        """
+        width, channels = weights["trunk.0.weight"].shape[:2]
+        return cls(channels, weights["linear.weight"].shape[0], width)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the last layer before the logits, (B, 2 width)."""

@@ -38,7 +38,9 @@ def generation_table(result: Mapping[str, Any]) -> Table:
     """
     judge = result["judge"]
     title = f"{result['generation'][0]['n']} samples each, judged by {judge['name']}"
-    table = Table(title=f"{title} ({judge['accuracy']:.1%} accurate)", title_justify="left")
+    if judge["accuracy"] is not None:
+        title = f"{title} ({judge['accuracy']:.1%} accurate)"
+    table = Table(title=title, title_justify="left")
     table.add_column("sampler")
     for heading in ("IS", "FID", "recall", "agreement", "nearest / held-out", "spread"):
         table.add_column(heading, justify="right")
@@ -49,7 +51,7 @@ def generation_table(result: Mapping[str, Any]) -> Table:
             f"{row['is']:.2f}",
             f"{row['fid']:.3f}",
             f"{row['recall']:.2f}",
-            f"{row['agreement']:.1%}",
+            "-" if row["agreement"] is None else f"{row['agreement']:.1%}",
             f"{near['pixel'] / near['pixel_held_out']:.2f}",
             f"{row['spread']['pixel']:.2f}",
         )
