@@ -27,7 +27,9 @@ def test_the_example_turns_a_classifier_into_an_energy_model():
     assert torch.isfinite(names["familiar"]).all()
 
 
-@pytest.mark.parametrize("page", ["docs/index.md", "docs/extending.md", "docs/robustness.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/index.md", "docs/extending.md", "docs/evaluation.md", "docs/robustness.md"]
+)
 def test_the_pages_examples_run(page):
     names = {}
     assert snippets(page)
