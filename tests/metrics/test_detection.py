@@ -9,13 +9,7 @@ from sklearn.metrics import roc_curve
 
 from jemstone.data import Images
 from jemstone.errors import Mistake
-from jemstone.metrics.detection import (
-    SCORES,
-    detect,
-    detection_figures,
-    scores,
-    worst_scores,
-)
+from jemstone.metrics import SCORES, detect, detection_figures, scores, worst_scores
 from jemstone.random import Generator
 
 # Known and unknown scores, and by hand: AUROC, FPR at 95 % of the known.

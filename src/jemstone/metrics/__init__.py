@@ -11,7 +11,7 @@ from jemstone.metrics.calibration import (
     reliability,
 )
 from jemstone.metrics.classification import accuracy, agreement, predictions
-from jemstone.metrics.detection import SCORES, detect, detection_figures, scores, worst_scores
+from jemstone.metrics.detection import detect, detection_figures
 from jemstone.metrics.diversity import class_vendi_score, vendi_score
 from jemstone.metrics.fidelity import (
     frechet_distance,
@@ -33,6 +33,7 @@ from jemstone.metrics.inception import Inception
 from jemstone.metrics.laws import LAWS, Verdict
 from jemstone.metrics.purification import Purified, purified_survivors
 from jemstone.metrics.robustness import robust_accuracy
+from jemstone.metrics.scores import SCORES, scores, worst_scores
 from jemstone.metrics.scrutiny import sample_intervals, scrutinise
 from jemstone.metrics.suspicion import nearest_ratio, suspicions
 from jemstone.metrics.temperature import calibration_report, fit_temperature
