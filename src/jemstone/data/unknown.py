@@ -99,8 +99,8 @@ def load_unknown(
         pixels = to_bytes(UNKNOWN[name](known, generator))
         return Images(pixels, torch.zeros(len(pixels), dtype=torch.int64)).first(count)
     if name.endswith(".npz"):
-        pixels = read_arrays(Path(name), ("test_images",))["test_images"]
-        found = as_images(pixels, torch.zeros(len(pixels), dtype=torch.int64).numpy(), name)
+        arrays = read_arrays(Path(name), ("test_images",))["test_images"]
+        found = as_images(arrays, torch.zeros(len(arrays), dtype=torch.int64).numpy(), name)
     elif name in NAMES:
         found = load(name, root).test
     else:

@@ -45,14 +45,14 @@ def judge_classification(case: Case, shelf: Shelf) -> dict[str, Any]:
     labels = case.data.test.labels
     logits = predictions(case.model, case.data.test)
     accuracy = agreement(logits, labels)
-    thorough = case.settings.suite == "full"
+    calibrated: dict[str, Any] = dict(calibration(logits, labels))
+    if case.settings.suite == "full":
+        calibrated = calibration_report(logits, labels, generator=case.generator)
     return {
         "n": len(labels),
         "accuracy": accuracy,
         "accuracy_interval": list(wilson_interval(round(accuracy * len(labels)), len(labels))),
-        "calibration": calibration_report(logits, labels, case.generator)
-        if thorough
-        else calibration(logits, labels),
+        "calibration": calibrated,
     }
 
 

@@ -12,6 +12,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
@@ -85,7 +86,7 @@ def _delong(known: Tensor, unknown: Tensor) -> float:
         return below.double() / (2 * len(others))
 
     parts = (share_below(known, unknown), share_below(unknown, known))
-    return float(sum(part.var() / len(part) for part in parts)) ** 0.5
+    return math.sqrt(sum(float(part.var()) / len(part) for part in parts))
 
 
 def detect(

@@ -30,8 +30,15 @@ def plots(result: Result) -> dict[str, str]:
     from matplotlib.figure import Figure
 
     found = {}
-    style = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    with rc_context({**style, "svg.hashsalt": "jemstone", "axes.grid": True, "grid.alpha": 0.3}):
+    style: dict[Any, Any] = {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.3,
+        "svg.hashsalt": "jemstone",
+    }
+    with rc_context(style):
         for title, draw in PLOTS.items():
             figure = Figure(figsize=(5.2, 3.1), layout="constrained")
             FigureCanvasSVG(figure)
