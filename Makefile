@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+OUT ?= runs/bench.json
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -25,8 +26,8 @@ lint: $(VENV)/.dev ## style, formatting, types, and which room imports which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## measure speed
-	$(BIN)/python benchmarks/speed.py --out runs/bench.json
+bench: $(VENV)/.dev ## measure speed beside a plain baseline, on an idle machine: make bench OUT=runs/bench.json
+	$(BIN)/jemstone bench --out $(OUT)
 
 docs: $(VENV)/.docs ## build the pages into docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build/html

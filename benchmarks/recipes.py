@@ -18,7 +18,7 @@ import torch
 
 from jemstone.data import load
 from jemstone.errors import Mistake
-from jemstone.experiments import Run, begin, evaluate
+from jemstone.experiments import Run, begin, evaluate, judge_from
 from jemstone.files import read_json, write_json
 from jemstone.recipes import PAPERS, recipe_for
 from jemstone.training import Diverged
@@ -42,7 +42,8 @@ def judged(name, seed, arguments):
     print(folder, flush=True)
     try:
         run.train(data)
-        result = evaluate(run, data, count=arguments.n)
+        judge = judge_from(Path(arguments.judge), data) if arguments.judge else None
+        result = evaluate(run, data, count=arguments.n, judge=judge)
     except Diverged as diverged:
         result = {"recipe": name, "seed": seed, "diverged": str(diverged)}
     result["environment"] = run.environment
@@ -79,6 +80,8 @@ def summary(results):
     for number, robust in enumerate(well[0]["robust_accuracy"]):
         key = f"{robust['attack']}, {robust['norm']} {robust['eps']:g}"
         rows[key] = [r["robust_accuracy"][number]["value"] for r in well]
+    if well[0]["robust_accuracy"][0]["n"] != well[0]["n"]:
+        rows["attacked"] = [r["robust_accuracy"][0]["n"] for r in well]
     for number, sampled in enumerate(well[0]["generation"]):
         for figure in ("is", "fid", "kid", "precision", "recall", "coverage", "agreement"):
             values = [r["generation"][number][figure] for r in well]
@@ -99,6 +102,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--recipes", nargs="+", default=list(PAPERS))
     parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--judge", help="FILE.safetensors; by default the data's")
     parser.add_argument("--collect", action="store_true", help="train nothing more")
     parser.add_argument("--runs", required=True)
     parser.add_argument("--out", required=True)
@@ -130,6 +134,9 @@ def main():
             "origin": "from scratch, but for the row `chains`: from the buffer",
             "features": first["judge"]["name"],
             "judge_accuracy": first["judge"]["accuracy"],
+            "judge_sha256": first["judge"].get("sha256"),
+            "reference_is": first.get("reference", {}).get("is"),
+            "trained_at": sorted({str(r["environment"].get("commit")) for r in everything}),
             "machine": {"torch": torch.__version__, "arch": platform.machine(), **_run_on(first)},
             "recipes": recipes,
         },

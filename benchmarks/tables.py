@@ -26,11 +26,11 @@ def number(figure):
 
 
 def robust(row):
-    """Find the robust accuracies at half of the trained radius and at the whole."""
-    half, whole = (key for key in row if key.startswith("PGD"))
-    norm, _, radius = whole.split(", ")[1].partition(" ")
-    radii = f"{norm} {half.rpartition(' ')[2]} / {radius}"
-    return f"{percent(row[half])} / {percent(row[whole])} ({radii})"
+    """Find the robust accuracies at every radius."""
+    keys = [key for key in row if key.startswith("PGD")]
+    norm = keys[0].split(", ")[1].partition(" ")[0]
+    radii = " / ".join(key.rpartition(" ")[2] for key in keys).replace("0.0313725", "8/255")
+    return f"{' / '.join(percent(row[key]) for key in keys)} ({norm} {radii})"
 
 
 def table(results):
@@ -64,15 +64,21 @@ def table(results):
     lines += [
         "",
         f"Measured here: `{results['data']}`, budget `{results['budget']}`, mean ± standard "
-        f"deviation of {seeds} seeds, {results['held_out']} held-out images; robust accuracy under "
-        "PGD-20 with 2 restarts, at half of the trained radius and at the whole; "
+        f"deviation of {seeds} seed{'s' * (seeds > 1)}, {results['held_out']:,} held-out images; "
+        "robust accuracy under "
+        f"PGD-20 with 2 restarts{attacked(row)}; "
         f"{results['samples']:,} samples from scratch. IS and FID are by the features of "
         f"`{results['features']}` "
         f"({100 * results['judge_accuracy']:.1f} % accurate), so they compare with each other and "
-        f"not with the papers'; the class-Gaussian init has {init}. From "
+        f"not with the papers'; the class-Gaussian init has {init}{real(results)}. From "
         f"[docs/results/{results['data']}.json](docs/results/{results['data']}.json).",
     ]
     return "\n".join(lines)
+
+
+def attacked(row):
+    """Say on how many images, where not on all."""
+    return f", on {row['attacked']['mean']:,.0f} of them" if "attacked" in row else ""
 
 
 def line(recipe):
@@ -107,11 +113,92 @@ def combined(results):
     return "\n".join(lines)
 
 
+def ranks(results):
+    """Lay out what class Gaussians lose by rank."""
+    heads = ("rank", "MB", "seconds for 1,000 draws", "FID", "recall", "coverage", "agreement")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in [*results["ranks"], {"figures": results["training_images"]}]:
+        size = f"{row['statistics_bytes'] / 1e6:.2f}" if "rank" in row else ""
+        drawn = f"{row['draw_s_per_1000']:.3f}" if "rank" in row else ""
+        cells = [row.get("rank", "training images"), size, drawn, number(row["figures"]["fid"])]
+        cells += [f"{row['figures'][name]['mean']:.2f}" for name in heads[4:]]
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    file = f"results/gaussian-rank-{results['data']}.json"
+    lines += [
+        "",
+        f"`{results['data']}`, {results['samples']:,} draws by each of {len(results['seeds'])} "
+        f"seeds, {results['held_out']:,} held-out images, features of `{results['features']}`. "
+        f"From [docs/{file}]({file}).",
+    ]
+    return "\n".join(lines)
+
+
+def toys(results):
+    """Lay out what was learnt of densities that are known."""
+    heads = ("data", "trained", "nll", "KL(data ∥ p)", "accuracy", "robust accuracy")
+    samplers = ("unconditional", "energy", "combined")
+    heads += (*(f"KL {name}" for name in samplers), "KL exact draws")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for data, found in results["data"].items():
+        best = found["best"]
+        cells = [data, "*the density itself*", f"{best['nll']:.3f}", "0"]
+        cells += [f"{100 * best['accuracy']:.1f}"] + [""] * (2 + len(samplers))
+        lines.append("| " + " | ".join(cells) + " |")
+        for column, run in found["runs"].items():
+            row, done = run["figures"], len(run["seeds"])
+            note = "" if done == len(results["seeds"]) else f" ({done} of the seeds)"
+            cells = [data, column + note, thousandths(row["nll"])]
+            cells += [thousandths(row["kl_data_model"]), percent(row["accuracy"])]
+            cells.append(percent([figure for key, figure in row.items() if "PGD" in key][-1]))
+            cells += [thousandths(row[f"{name}: kl"]) for name in samplers]
+            cells.append(thousandths(row["unconditional: kl_exact"]))
+            lines.append("| " + " | ".join(cells) + " |")
+    seeds = len(results["seeds"])
+    over = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
+    lines += [
+        "",
+        f"Measured here: budget `{results['budget']}`, {over}, {results['held_out']:,} held-out "
+        f"points, robust accuracy under PGD-20 with 2 restarts at the trained radius; "
+        f"{results['samples']:,} samples from scratch, in histograms of "
+        f"{results['cells']['histogram']} x {results['cells']['histogram']} cells; quadrature on "
+        f"{results['cells']['quadrature']} x {results['cells']['quadrature']}. From "
+        "[docs/results/landscape.json](results/landscape.json).",
+    ]
+    return "\n".join(lines)
+
+
+def thousandths(figure):
+    deviation = f" ± {figure['std']:.3f}" if figure["std"] is not None else ""
+    return f"{figure['mean']:.3f}{deviation}"
+
+
+def real(results):
+    """Say what the held-out images themselves score, where it was measured."""
+    score = results.get("reference_is")
+    return f", held-out images have an IS of {score:.2f}" if score else ""
+
+
+def tables(readme, digits):
+    """Fill README's tables: digits, and the image sets that were measured."""
+    page = filled(readme, "digits", table(digits))
+    for file in ("mnist.json", "cifar10.json"):
+        path = ROOT / "docs/results" / file
+        if path.is_file():
+            results = json.loads(path.read_text())
+            page = inserted(page, results["data"], table(results))
+    return page
+
+
 def filled(page, name, text):
     """Return a page with its table between the marks replaced."""
-    block = f"<!-- table: {name} -->\n{text}\n<!-- end -->"
+    return inserted(page.read_text(), name, text)
+
+
+def inserted(text, name, table):
+    """Return a page's text with one table between its marks replaced."""
+    block = f"<!-- table: {name} -->\n{table}\n<!-- end -->"
     marks = f"<!-- table: {name} -->.*?<!-- end -->"
-    return re.sub(marks, lambda _: block, page.read_text(), flags=re.DOTALL)
+    return re.sub(marks, lambda _: block, text, flags=re.DOTALL)
 
 
 def main(check):
@@ -119,13 +206,22 @@ def main(check):
         json.loads((ROOT / "docs/results" / file).read_text())
         for file in ("digits.json", "digits-combined.json")
     )
+    points = ROOT / "docs/results/landscape.json"
     carried = {name: line(recipe) for name, recipe in results["recipes"].items()}
-    readme, page = ROOT / "README.md", ROOT / "docs/combined.md"
+    readme, page, toy = (ROOT / p for p in ("README.md", "docs/combined.md", "docs/toy.md"))
+    rank = ROOT / "docs/gaussians.md"
+    losses = [
+        ranks(json.loads(file.read_text()))
+        for file in sorted((ROOT / "docs/results").glob("gaussian-rank-*.json"))
+    ]
     wanted = {
-        readme: filled(readme, "digits", table(results)),
+        readme: tables(readme, results),
         page: filled(page, "combined", combined(trials)),
+        rank: filled(rank, "gaussian-rank", "\n\n".join(losses)),
         ROOT / "src/jemstone/recipes/measured.json": json.dumps(carried, indent=2) + "\n",
     }
+    if points.is_file():
+        wanted[toy] = filled(toy, "toys", toys(json.loads(points.read_text())))
     drifted = [path for path, text in wanted.items() if path.read_text() != text]
     if check and drifted:
         sys.exit(f"drifted from docs/results: {', '.join(p.name for p in drifted)}")

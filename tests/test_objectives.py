@@ -175,3 +175,17 @@ def test_a_part_of_weight_zero_is_not_computed(place, batch, smooth):
 def test_a_sum_of_nothing_is_refused(parts):
     with pytest.raises(ValueError, match="non-zero weight"):
         Sum(*parts)
+
+
+@pytest.mark.parametrize(
+    ("ramp", "step", "share"), [(0, 0, 1), (4, 0, 0.25), (4, 2, 0.75), (4, 9, 1)]
+)
+def test_a_ramp_shrinks_the_attack_of_a_young_network(ramp, step, share, batch, smooth, generator):
+    """Ball and steps alike: the attack at a share is the whole attack in a ball of that share."""
+    model, whole = smooth(), PGD(Linf(0.2), 3, 0.1, random_start=True)
+    here = batch._replace(step=step)
+    ramped = AdversarialCrossEntropy(whole, ramp)(model, here, generator)
+    smaller = PGD(Linf(0.2 * share), 3, 0.1 * share, random_start=True)
+    expected = AdversarialCrossEntropy(smaller)(model, here, generator)
+    torch.testing.assert_close(ramped.value, expected.value)
+    assert whole.ball == Linf(0.2)

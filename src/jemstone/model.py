@@ -114,6 +114,25 @@ class JointEnergyModel(nn.Module):
         stem, rest = split() if split is not None else (nn.Identity(), self.classifier)
         return nn.Sequential(self.normalise, stem), JointEnergyModel(rest)
 
+    def frozen(self, mode: str, x: Tensor) -> JointEnergyModel:
+        """Return the energy as a walk reads it: while the walk lasts, its weights stand still.
+
+        Energies and their gradients at images are the model's own, up to rounding; parameters get
+        no gradient. A classifier that has a method ``frozen(mode, x)`` says what is faster then;
+        any other is returned as it is.
+
+        Args:
+            mode: of the walk, ``eval`` or ``batch``.
+            x: images that it starts from (B, C, H, W).
+        """
+        freeze = getattr(self.classifier, "frozen", None)
+        classifier = freeze(mode, x) if freeze is not None else None
+        if classifier is None or type(self) is not JointEnergyModel:
+            return self
+        model = JointEnergyModel(classifier)
+        model.normalise = self.normalise
+        return model
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` and ``config.json``.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from jemstone.types import Batch, EnergyModel, Generator, Loss, Objective, SampleFrom, Stage
+from jemstone.types import Adversary, Batch, EnergyModel, Generator, Loss, Objective, SampleFrom
 
 __all__ = ["AdversarialCrossEntropy", "CrossEntropy", "MaximumLikelihood", "Sum"]
 
@@ -47,18 +47,26 @@ class CrossEntropy:
 class AdversarialCrossEntropy:
     r"""Fit :math:`p(y|x)` where an attacker pushes: :math:`-\log p(y | \text{attack}(x, y))`.
 
+    At step t of training the attack's radius is :math:`\epsilon \min(1, (t + 1) / \text{ramp})`:
+    a young network learns from a weak attacker what a strong one would hide from it.
+
     References:
         Madry et al., 2018, https://arxiv.org/abs/1706.06083
+        Cai et al., "Curriculum adversarial training", 2018, https://arxiv.org/abs/1805.04807
 
     Args:
-        attack: the adversary, as :class:`~jemstone.samplers.PGD`.
+        attack: the adversary at its full strength, as :class:`~jemstone.samplers.PGD`.
+        ramp: steps of training until it has it; 0 for at once.
     """
 
-    def __init__(self, attack: Stage) -> None:
+    def __init__(self, attack: Adversary, ramp: int = 0) -> None:
         self.attack = attack
+        self.ramp = ramp
 
     def __call__(self, model: EnergyModel, batch: Batch, generator: Generator) -> Loss:
-        x = self.attack(model, batch.x, batch.y, generator)
+        young = batch.step + 1 < self.ramp
+        attack = self.attack.scaled((batch.step + 1) / self.ramp) if young else self.attack
+        x = attack(model, batch.x, batch.y, generator)
         logits = model.logits(x)
         value = F.cross_entropy(logits, batch.y)
         terms = {"adversarial_ce": value.detach(), "robust_accuracy": _accuracy(logits, batch.y)}

@@ -10,11 +10,13 @@ from torch import Tensor
 from jemstone.random import Generator
 
 __all__ = [
+    "Adversary",
     "Batch",
     "EnergyModel",
     "FeatureExtractor",
     "Generator",
     "Init",
+    "Labelled",
     "Loss",
     "Objective",
     "Potential",
@@ -23,11 +25,19 @@ __all__ = [
 ]
 
 
-class Batch(NamedTuple):
+class Labelled(NamedTuple):
     """Labelled images: ``x`` float32 (B, C, H, W) in [0, 1], ``y`` int64 (B,)."""
 
     x: Tensor
     y: Tensor
+
+
+class Batch(NamedTuple):
+    """What a step of training sees: labelled images, and which step it is, from 0."""
+
+    x: Tensor
+    y: Tensor
+    step: int = 0
 
 
 class Loss(NamedTuple):
@@ -74,6 +84,14 @@ class Stage(Protocol):
         self, model: EnergyModel, x: Tensor, y: Tensor | None, generator: Generator
     ) -> Iterator[Tensor]:
         """Yield every image on the way, the last of them where ``__call__`` ends."""
+        ...
+
+
+class Adversary(Stage, Protocol):
+    """A stage within a ball, which can be made smaller."""
+
+    def scaled(self, share: float) -> Stage:
+        """Return the same attack in a ball of ``share`` times the radius, its steps as short."""
         ...
 
 

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from jemstone.cli import main
+from jemstone.experiments import Run
 
 SMALL = ["--network.width", "1", "--walk.steps", "2", "--attack.steps", "2", "--chains.size", "40"]
 
@@ -321,7 +322,9 @@ def test_quickstart_leaves_run_picture_and_figures_and_is_repeatable(tmp_path, m
         "attack",
         "chains",
     }
-    assert result["reference"] == {"data": "digits", "split": "test", "n": 360}
+    reference = result["reference"]
+    assert (reference["data"], reference["split"], reference["n"]) == ("digits", "test", 360)
+    assert 1 < reference["is"] <= 10
     assert result["judge"]["name"].endswith(result["judge"]["sha256"][:8])
     assert {row["features"] for row in result["generation"]} == {result["judge"]["name"]}
     for row in result["robust_accuracy"]:
@@ -332,6 +335,34 @@ def test_quickstart_leaves_run_picture_and_figures_and_is_repeatable(tmp_path, m
     assert main(argv) == 0
     assert "accuracy" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in Path(out).rglob("*")} == before
+
+
+def test_a_folder_of_pictures_is_trained_on_and_may_move(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("JEMSTONE_CACHE", str(tmp_path / "cache"))
+    draws = np.random.default_rng(0)
+    for number in range(12):
+        path = tmp_path / "here" / "birds" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = draws.integers(0, 256, (8 + number % 3, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+    folder, out = tmp_path / "here" / "birds", tmp_path / "run"
+    argv = ["train", "classifier", "--data", str(folder), "--out", str(out), *SMALL]
+    assert main([*argv, "--steps", "1"]) == 2
+    assert "--resize" in capfd.readouterr().err
+    assert not out.exists()
+    assert main([*argv, "--steps", "2", "--resize", "8", "--checkpoint_every", "1"]) == 0
+    assert "pictures are read, once" in capfd.readouterr().err
+    assert json.loads((out / "environment.json").read_text())["resize"] == 8
+    assert Run.open(out).data().shape == (3, 8, 8)
+    (tmp_path / "there").mkdir()
+    folder.rename(tmp_path / "there" / "birds")
+    (out / "recipe.yaml").write_text(
+        (out / "recipe.yaml").read_text().replace("steps: 2", "steps: 3")
+    )
+    assert main(["train", "--resume", str(out)]) == 2
+    assert "not there" in capfd.readouterr().err
+    assert main(["train", "--resume", str(out), "--data_root", str(tmp_path / "there")]) == 0
+    assert Run.open(out).steps_done == 3
 
 
 def test_a_run_is_judged_in_full_and_its_page_stands_alone(run, tmp_path, monkeypatch, capsys):

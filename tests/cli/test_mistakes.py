@@ -55,6 +55,11 @@ ARGUMENTS = {
     ),
     "not a number": (["train", "jem", "--attack.eps", "nan", "--out", "OUT"], "attack.eps"),
     "no step": (["train", "jem", "--steps", "0", "--out", "OUT"], "steps"),
+    "no direction": (["train", "jem", "--chains.rank", "0", "--out", "OUT"], "chains.rank"),
+    "as many directions as pixels": (
+        ["train", "jem", "--chains.rank", "64", "--out", "OUT"],
+        "at most 63",
+    ),
     "no objective": (
         ["train", "classifier", "--weights.cross_entropy", "0", "--out", "OUT"],
         "weight",
@@ -91,6 +96,11 @@ ARGUMENTS = {
         "cifar10.npz",
     ),
     "no data file": (["train", "jem", "--data", "none.npz", "--out", "OUT"], "none.npz"),
+    "no data folder": (["train", "jem", "--data", "no/where", "--out", "OUT"], "no/where"),
+    "a folder of no classes": (["train", "jem", "--data", "RUN/samples", "--out", "OUT"], "class"),
+    "a size that is none": (["train", "jem", "--resize", "0", "--out", "OUT"], "--resize"),
+    "a size that is a word": (["train", "jem", "--resize", "big", "--out", "OUT"], "--resize"),
+    "another size for a run": (["evaluate", "RUN", "--resize", "9", "--out", "x.json"], "--data"),
     "no such device": (["train", "jem", "--device", "gpu", "--out", "OUT"], "cpu"),
     "no such precision": (["train", "jem", "--precision", "fp23", "--out", "OUT"], "fp32"),
     "resume nothing": (["train", "--resume", "nowhere"], "nowhere"),
@@ -132,6 +142,17 @@ ARGUMENTS = {
         ["evaluate", "RUN", "--suite", "full", "--baseline", "RUN", "--out", "x.json"],
         "classifier",
     ),
+    "gradients of nothing": (["gradients", "nowhere", "--out", "x.png"], "nowhere"),
+    "gradients of no run": (["gradients", "--out", "x.png"], "runs"),
+    "gradients of a run twice": (["gradients", "RUN", "RUN", "--out", "x.png"], "given twice"),
+    "gradients into text": (["gradients", "RUN", "--out", "x.txt"], ".png"),
+    "gradients' numbers into text": (
+        ["gradients", "RUN", "--out", "x.png", "--json", "x.txt"],
+        ".json",
+    ),
+    "gradients on one image": (["gradients", "RUN", "--n", "1", "--out", "x.png"], "2 to 360"),
+    "gradients on no data": (["gradients", "RUN", "--data", "digit", "--out", "x.png"], "digits"),
+    "no picture ever": (["train", "jem", "--grid_every", "0", "--out", "OUT"], "grid_every"),
     "no such features": (
         ["evaluate", "RUN", "--features", "inceptio", "--out", "x.json"],
         "'inception'",
@@ -156,6 +177,8 @@ ARGUMENTS = {
         ["evaluate", "RUN", "--inception-weights", "a", "--out", "x.json"],
         "--features inception",
     ),
+    "a landscape of images": (["landscape", "RUN", "--out", "x.png"], "moons or spirals"),
+    "a landscape of nothing": (["landscape", "--out", "x.png"], "runs"),
     "no such recipe's card": (["recipes", "jem+"], "jem"),
 }
 

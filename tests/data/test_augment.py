@@ -76,3 +76,9 @@ def test_crop_and_mirror_are_drawn_apart(generator):
     stays = (Augmentation(padding=1)(x, generator) == x).flatten(1).all(dim=1)
     together = torch.corrcoef(torch.stack([flips, stays]).double())[0, 1]
     assert together.abs() < 5 / 2000**0.5
+
+
+@every
+def test_a_single_pixel_stays(augmentation, generator):
+    x = torch.rand(9, 2, 1, 1)
+    assert torch.equal(augmentation(x, generator), x)

@@ -27,6 +27,16 @@ def test_floats_are_rounded_to_the_nearest_byte(value, byte):
     assert to_bytes(torch.full((1, 1, 2, 2), value)).unique().tolist() == [byte]
 
 
+def test_floats_at_rest_are_handed_out_as_they_are():
+    pixels = torch.rand(6, 2, 1, 1)
+    part = Images(pixels, torch.arange(6) % 2)
+    assert torch.equal(part.x, pixels)
+    assert torch.equal(part.take(torch.tensor([3, 1])).x, pixels[[3, 1]])
+    assert torch.equal(part.bytes, to_bytes(pixels))
+    whole = images()
+    assert torch.equal(whole.bytes, whole.pixels)
+
+
 @pytest.mark.parametrize("size", [1, 4, 6, 100])
 def test_batches_are_the_whole_set_in_order(size):
     part = images()
@@ -53,7 +63,9 @@ def test_the_first_images_are_a_set(count, length):
 @pytest.mark.parametrize(
     ("pixels", "labels", "reason"),
     [
-        (torch.rand(2, 1, 4, 4), torch.zeros(2), "uint8"),
+        (torch.rand(2, 1, 4, 4, dtype=torch.float64), torch.zeros(2), "uint8 or float32"),
+        (torch.full((2, 1, 4, 4), 1.01), torch.zeros(2), r"outside \[0, 1\]"),
+        (torch.full((2, 1, 4, 4), torch.nan), torch.zeros(2), r"outside \[0, 1\]"),
         (torch.zeros(2, 4, 4, dtype=torch.uint8), torch.zeros(2), "uint8"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3), "one label for each"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(2, 1), "one label for each"),

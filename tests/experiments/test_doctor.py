@@ -85,9 +85,9 @@ SICK = {
 }
 
 
-def findings(metrics, events=(), fields=None, environment=None):
+def findings(metrics, events=(), fields=None, environment=None, classes=10):
     recipe = changed(recipe_for("jempp"), {"network.norm": "none", **(fields or {})})
-    return examine(metrics, list(events), recipe, environment or {"bf16": False}, 10)
+    return examine(metrics, list(events), recipe, environment or {"bf16": False}, classes)
 
 
 @pytest.mark.parametrize("name", SICK)
@@ -104,6 +104,13 @@ def test_a_sickness_is_named_with_its_evidence_and_its_knob(name):
 def test_a_healthy_run_has_none(norm, adversarial):
     fields = {"network.norm": norm, "weights.adversarial": adversarial}
     assert findings(course(), fields=fields) == []
+
+
+@pytest.mark.parametrize(("accuracy", "healthy"), [(0.98, True), (0.8, True), (0.55, False)])
+def test_of_two_classes_twice_guessing_is_more_than_all(accuracy, healthy):
+    late = {"accuracy": accuracy, "accuracy_eval": accuracy, "robust_accuracy": accuracy / 2}
+    names = [found.name for found in findings(course(**late), classes=2)]
+    assert names == ([] if healthy else ["a classifier that has not learnt"])
 
 
 def test_a_run_without_chains_or_metrics_has_none():

@@ -19,14 +19,17 @@ OPTIONS = {
     "recipes": ["budget", "data", "help"],
     "train": [
         *("data", "data-root", "out", "resume", "budget", "config", "print_config", "steps"),
-        *("checkpoint_every", "device", "precision", "seed", "network", "optimisation", "chains"),
+        *("grid_every", "tensorboard", "resize", "checkpoint_every", "device", "precision"),
+        *("seed", "network", "optimisation", "chains"),
     ],
     "sample": ["sampler", "n", "label", "out", "device", "precision", "seed"],
     "evaluate": [
-        *("suite", "n", "data", "data_root", "out", "device", "precision", "seed", "html", "norm"),
-        *("eps", "attacked", "unknown", "baseline", "model", "weights", "mean", "std"),
+        *("suite", "n", "data", "data_root", "resize", "out", "device", "precision", "seed"),
+        *("html", "norm", "eps", "attacked", "unknown", "baseline", "model", "weights"),
+        *("mean", "std"),
         *("judge", "features", "inception_weights"),
     ],
+    "gradients": ["n", "data", "data_root", "out", "json", "device", "precision", "seed"],
     "status": ["help"],
 }
 RIGHT = {
@@ -40,6 +43,7 @@ RIGHT = {
     ],
     "sample": ["RUN --n=3 --out=OUT.npz", "RUN --n=3 --out=OUT.png"],
     "evaluate": ["RUN --n=30 --out=OUT.json"],
+    "gradients": ["RUN --n=3 --out=OUT.png"],
 }
 # Places that the test fills in: the run, a file that is there, one that is not.
 PLACES = ["RUN", "TAKEN", "OUT", "OUT.png", "OUT.npz", "OUT.json", "RUN/recipe.yaml", "ARCHIVE"]

@@ -7,8 +7,10 @@ import re
 import struct
 
 import pytest
+from PIL import Image
 
 from jemstone.data import load
+from jemstone.data.pictures import ENDINGS, look, read
 from jemstone.errors import Mistake
 from jemstone.model import JointEnergyModel
 
@@ -228,3 +230,24 @@ def test_a_hostile_configuration_is_refused(name, workshop):
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(Mistake):
         JointEnergyModel.from_pretrained(folder)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # about tags, on which nothing hangs
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_damaged_picture_is_read_or_told_in_one_line(count, tmp_path):
+    draws, told, shown = random.Random(0), [], 0
+    whole = Image.frombytes("RGB", (9, 8), draws.randbytes(9 * 8 * 3))
+    for number in range(count):
+        path = tmp_path / f"x{ENDINGS[number % len(ENDINGS)]}"
+        whole.convert("L" if path.suffix == ".pgm" else "RGB").save(path)
+        path.write_bytes(damaged(path.read_bytes(), [], random.Random(number)))
+        try:
+            grey, (height, width) = look(str(path))
+            pixels = read(str(path), grey, size=None if height * width < 10_000 else 4)
+        except Mistake as mistake:
+            told.append(str(mistake))
+            continue
+        shown += 1
+        assert pixels.shape[0] == (1 if grey else 3)
+    assert all("\n" not in line and len(line) < 1000 for line in told)
+    assert min(len(told), shown) > count / 10

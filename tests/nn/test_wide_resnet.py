@@ -95,3 +95,21 @@ def test_an_odd_stride_is_a_mistake(stride):
 def test_an_unknown_activation_is_a_mistake():
     with pytest.raises(Mistake, match="did you mean 'silu'"):
         WideResNet(1, 2, 10, activation="sulu")
+
+
+def test_an_unknown_init_is_a_mistake():
+    with pytest.raises(Mistake, match="did you mean 'he'"):
+        WideResNet(1, 2, 10, init="hee")
+
+
+@pytest.mark.parametrize("depth", [10, 28])
+def test_he_weights_carry_the_signal_through_a_network_without_norm(depth):
+    """At PyTorch's own init the features all but vanish with depth."""
+    torch.manual_seed(0)
+    x = torch.randn(16, 3, 16, 16)
+    spread = {}
+    for init in ("default", "he"):
+        stem, rest = WideResNet(3, 10, depth, 2, norm="none", init=init).split()
+        spread[init] = rest[0](stem(x)).std().item()
+    assert 0.5 < spread["he"] < 3
+    assert spread["default"] < spread["he"] / 2

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from jemstone.errors import Mistake
+from jemstone.functional.gaussian import count_numbers
 from jemstone.recipes import changed, estimate, recipe_for, refuse_oversized
 
 SHAPE, CLASSES, IMAGES = (1, 8, 8), 10, 1437
@@ -72,4 +73,26 @@ def test_the_settings_that_are_named_fit(fields):
 
 def test_what_no_setting_makes_fit_is_told():
     with pytest.raises(Mistake, match="no setting makes it fit: class Gaussians alone take"):
-        refuse_oversized(SMALL, (3, 512, 512), 10, 100, 8 * 2**30)
+        refuse_oversized(SMALL, (3, 512, 512), 10, 10, 8 * 2**30)
+
+
+@pytest.mark.parametrize(("classes", "images"), [(100, 50_000), (1000, 128_000)])
+def test_where_full_covariances_do_not_fit_a_rank_is_named(classes, images):
+    shape, there = (3, 64, 64), 24 * 2**30
+    tiny = {"chains.size": classes, "optimisation.batch_size": 1}
+    recipe = changed(SMALL, tiny)
+    with pytest.raises(Mistake, match=r"it fits with --chains.rank 64$"):
+        refuse_oversized(recipe, shape, classes, images, there)
+    mended = changed(recipe, {"chains.rank": 64})
+    needed = refuse_oversized(mended, shape, classes, images, there)
+    statistics = 4 * count_numbers(3 * 64 * 64, classes, 64)
+    assert statistics < needed.parts["class Gaussians"] < 2 * statistics + 5e8
+
+
+@pytest.mark.parametrize("images", [1000, 500, 150, 20])
+def test_the_rank_that_is_named_is_below_the_images_of_a_class(images):
+    """Which is the smallest that the largest class can have."""
+    with pytest.raises(Mistake, match="it fits with") as told:
+        refuse_oversized(SMALL, (3, 128, 128), 10, images, 8 * 2**30)
+    (rank,) = re.findall(r"--chains.rank (\d+)", str(told.value))
+    assert int(rank) == min(64, images // 10 - 1)

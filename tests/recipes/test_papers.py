@@ -10,6 +10,7 @@ from jemstone.experiments import begin
 from jemstone.recipes import (
     BUDGETS,
     PAPERS,
+    build_model,
     build_sampler,
     changed,
     checked,
@@ -155,6 +156,32 @@ def test_every_recipe_survives_two_steps(name, norm, toy, tmp_path):
         )
         assert x.shape == (3, 3, 8, 8)
         assert 0 <= x.min() <= x.max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["jempp", "robust-jem"])
+def test_a_step_of_the_papers_own_network_runs(name, tmp_path):
+    """WRN-28-10 with batch norm on 32x32 colour images, at two images and short walks."""
+    draws = (255 * Generator(0).uniform((8, 3, 32, 32))).to(torch.uint8)
+    images = Images(draws, torch.arange(8) % 2)
+    data = DataSet("noise", images, images.first(4), ("even", "odd"), flip=True)
+    fields = {
+        "optimisation.batch_size": 2,
+        "optimisation.steps": 1,
+        "walk.steps": 1,
+        "attack.steps": 2,
+        "chains.size": 4,
+    }
+    paper = recipe_for(name, "cifar10", "paper")
+    run = begin(tmp_path / "run", changed(paper, fields), data, device=Device())
+    before = build_model(run.recipe, data, run.seed).state_dict()
+    state = run.train(data)
+    after = state.model.state_dict()
+    assert (paper.network.depth, paper.network.width, paper.network.norm) == (28, 10, "batch")
+    assert sum(p.numel() for p in state.model.parameters()) > 36_000_000
+    still = [key for key in before if torch.equal(before[key], after[key])]
+    assert still == ["normalise.mean", "normalise.std"]
+    assert all(value.isfinite().all() for value in after.values())
 
 
 WRONG = {

@@ -6,17 +6,29 @@ from scipy import stats
 
 from jemstone.errors import Mistake
 from jemstone.files import write_tensors
-from jemstone.functional.gaussian import draw_gaussian
+from jemstone.functional.gaussian import count_numbers, draw_gaussian
 from jemstone.samplers import ClassGaussian, Uniform
 
 SHAPE = (2, 2, 1)
 
 
+STATISTICS = {
+    "means": torch.rand(3, 4),
+    "factors": torch.rand(3, 4, 4),
+    "shape": torch.tensor(SHAPE),
+}
+RANKS = [None, 0, 2, 4]
+
+
 @pytest.fixture
-def gaussian():
+def labelled():
     labels = torch.arange(90) % 3
-    images = (0.25 * labels[:, None, None, None] + 0.2 * torch.rand(90, *SHAPE)).clamp(0, 1)
-    return ClassGaussian.fit(images, labels, jitter=1e-4)
+    return (0.25 * labels[:, None, None, None] + 0.2 * torch.rand(90, *SHAPE)).clamp(0, 1), labels
+
+
+@pytest.fixture(params=RANKS, ids=lambda rank: f"rank {rank}")
+def gaussian(request, labelled):
+    return ClassGaussian.fit(*labelled, jitter=1e-4, rank=request.param)
 
 
 @pytest.fixture(params=["uniform", "class-gaussian"])
@@ -48,11 +60,13 @@ def test_uniform_is_uniform_whatever_the_label(generator):
 
 def test_draws_are_those_of_the_fit_clamped(gaussian, generator):
     y = torch.arange(3).repeat(4000)
-    normal = generator.normal((len(y), math.prod(SHAPE)))
-    draws = draw_gaussian(gaussian.means, gaussian.factors, y, normal)
+    rank = gaussian.factors.shape[2]
+    rest = torch.zeros_like(gaussian.means) if gaussian.deviations is None else gaussian.deviations
+    normal = generator.normal((len(y), rank + (gaussian.deviations is not None) * rest.shape[1]))
+    draws = draw_gaussian(gaussian.means, gaussian.factors, y, normal, gaussian.deviations)
     assert torch.equal(gaussian(y, generator).flatten(1), draws.clamp(0, 1))
     for k in range(3):
-        spread = gaussian.factors[k].norm(dim=1)
+        spread = (gaussian.factors[k].square().sum(dim=1) + rest[k].square()).sqrt()
         error = (draws[y == k].mean(dim=0) - gaussian.means[k]) / spread
         assert error.abs().max() < 5 / math.sqrt(4000)
         ratio = draws[y == k].var(dim=0) / spread.square()
@@ -64,17 +78,51 @@ def test_statistics_come_back_from_their_file(gaussian, generator, tmp_path):
     back = ClassGaussian.load(tmp_path / "init.safetensors")
     assert torch.equal(back.means, gaussian.means)
     assert torch.equal(back.factors, gaussian.factors)
+    assert (back.deviations is None) == (gaussian.deviations is None)
     assert back.shape == gaussian.shape
     y = torch.arange(3)
     assert torch.equal(back(y, generator), gaussian(y, generator))
 
 
+@pytest.mark.parametrize("rank", RANKS)
+def test_the_file_holds_as_many_numbers_as_are_counted(rank, labelled, tmp_path):
+    path = tmp_path / "init.safetensors"
+    ClassGaussian.fit(*labelled, jitter=1e-4, rank=rank).save(path)
+    header = int.from_bytes(path.read_bytes()[:8], "little")
+    numbers = count_numbers(math.prod(SHAPE), 3, rank)
+    assert path.stat().st_size == 8 + header + 4 * numbers + 8 * len(SHAPE)
+
+
+@pytest.mark.parametrize("rank", RANKS)
+def test_bytes_fit_as_the_floats_that_they_stand_for(rank, labelled):
+    images, labels = (255 * labelled[0]).round().to(torch.uint8), labelled[1]
+    of_bytes = ClassGaussian.fit(images, labels, jitter=1e-4, rank=rank)
+    of_floats = ClassGaussian.fit(images.float() / 255.0, labels, jitter=1e-4, rank=rank)
+    assert torch.equal(of_bytes.means, of_floats.means)
+    assert torch.equal(of_bytes.factors, of_floats.factors)
+
+
+@pytest.mark.parametrize("rank", [-1, 5])
+def test_a_rank_beyond_the_pixels_is_a_mistake(rank, labelled):
+    with pytest.raises(Mistake, match="images of 4 numbers"):
+        ClassGaussian.fit(*labelled, rank=rank)
+
+
+@pytest.mark.parametrize("value", [math.nan, 1.5, -0.1])
+def test_pixels_outside_the_box_are_a_mistake(value, labelled):
+    images, labels = labelled
+    images[7, 0, 0, 0] = value
+    with pytest.raises(Mistake, match="outside"):
+        ClassGaussian.fit(images, labels)
+
+
+@pytest.mark.parametrize("rank", RANKS)
 @pytest.mark.parametrize(
     ("labels", "classes"),
     [([0, 0, 1, 1, 2], None), ([0, 0, 2, 2, 2], None), ([0, 0, 1, 1, 1], 3), ([0, 1, 2, 3, 4], 9)],
 )
-def test_a_class_of_fewer_than_two_images_can_be_drawn(labels, classes, generator):
-    gaussian = ClassGaussian.fit(torch.rand(5, *SHAPE), torch.tensor(labels), classes)
+def test_a_class_of_too_few_images_can_be_drawn(labels, classes, rank, generator):
+    gaussian = ClassGaussian.fit(torch.rand(5, *SHAPE), torch.tensor(labels), classes, rank=rank)
     x = gaussian(torch.arange(len(gaussian.means)), generator)
     assert 0 <= x.min() <= x.max() <= 1
 
@@ -96,8 +144,22 @@ def test_pixels_that_never_vary_without_jitter_are_a_mistake():
         None,
         {"means": torch.rand(3, 4)},
         {"means": torch.rand(3, 4), "factors": torch.rand(3, 4, 4), "shape": torch.tensor([2, 2])},
+        STATISTICS | {"factors": torch.rand(3, 4, 2)},
+        STATISTICS | {"factors": torch.rand(3, 4)},
+        STATISTICS | {"deviations": torch.rand(3, 3)},
+        STATISTICS | {"deviations": torch.rand(3, 4), "factors": torch.rand(3, 4, 5)},
+        STATISTICS | {"deviations": torch.rand(3, 4, dtype=torch.float64)},
     ],
-    ids=["missing file", "missing tensors", "bad shape"],
+    ids=[
+        "missing file",
+        "missing tensors",
+        "bad shape",
+        "a rank without deviations",
+        "factors that are none",
+        "deviations of other images",
+        "more directions than pixels",
+        "doubles",
+    ],
 )
 def test_a_file_without_the_statistics_is_a_mistake(tensors, tmp_path):
     path = tmp_path / "init.safetensors"

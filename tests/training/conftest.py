@@ -86,7 +86,7 @@ def robust_jem(stripes):
         )
         state = TrainingState(model, optimisation.build(model), buffer)
 
-        def go(*listeners, log_every=1, checkpoint_every=3, guard=None, objective=objective):
+        def go(*listeners, log_every=1, checkpoint_every=3, objective=objective, **more):
             return train(
                 state,
                 objective,
@@ -95,9 +95,9 @@ def robust_jem(stripes):
                 listeners,
                 Generator(5),
                 augmentation=Augmentation(padding=1, flip=True),
-                guard=guard,
                 log_every=log_every,
                 checkpoint_every=checkpoint_every,
+                **more,
             )
 
         return SimpleNamespace(state=state, train=go, objective=objective)

@@ -97,19 +97,18 @@ def _case(arguments: Namespace, processes: Processes) -> Case:
         "processes": processes,
         "progress": say,
     }
-    root, device = arguments.data_root, options["device"]
     if (arguments.run is None) == (arguments.model is None):
         raise Mistake("evaluate judges a run's folder, or --model pkg.module:factory: name one")
     if arguments.model is None:
         if arguments.weights is not None or arguments.mean is not None or arguments.std is not None:
             raise Mistake("--weights, --mean and --std go with --model; a run has its own")
         opened = Run.open(Path(arguments.run))
-        data = load(arguments.data, root) if arguments.data else opened.data(root)
-        options["judge"] = _judge(arguments, data, device)
+        data = _data(arguments, processes, opened)
+        options["judge"] = _judge(arguments, data, options["device"])
         return case_of_run(opened, data, settings, baseline=_baseline(arguments), **options)
     if arguments.weights is None or arguments.data is None:
         raise Mistake("--model needs --weights FILE.safetensors and --data NAME")
-    data = load(arguments.data, root)
+    data = _data(arguments, processes)
     weights = Path(arguments.weights)
     model = load_classifier(arguments.model, weights, arguments.mean, arguments.std)
     about = {
@@ -119,6 +118,16 @@ def _case(arguments: Namespace, processes: Processes) -> Case:
         "data": data.name,
     }
     return case_of(model, data, settings, about=about, baseline=_baseline(arguments), **options)
+
+
+def _data(arguments: Namespace, processes: Processes, opened: Run | None = None) -> DataSet:
+    """Load the data that is asked for, or else the run's."""
+    root, size = arguments.data_root, arguments.resize
+    if arguments.data or opened is None:
+        return processes.in_turn(lambda: load(arguments.data, root, resize=size, told=say))
+    if size is not None:
+        raise Mistake("--resize goes with --data: a run's own images are as it was trained on")
+    return processes.in_turn(lambda: opened.data(root, told=say))
 
 
 def _baseline(arguments: Namespace) -> Run | None:
@@ -150,6 +159,7 @@ def _parser() -> Parser:
     parser.add_argument("--n", type=int, default=1000, help="samples of each sampler")
     parser.add_argument("--data", type=str | None, help="by default the run's")
     parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
+    parser.add_argument("--resize", type=int | None, help="pixels to fit the images of --data to")
     parser.add_argument("--judge", type=str | None, help="FILE.safetensors; by default the data's")
     parser.add_argument("--features", default="judge", help=", ".join(_FEATURES))
     parser.add_argument("--inception_weights", type=str | None, help="file; by default downloaded")
@@ -159,7 +169,7 @@ def _parser() -> Parser:
     parser.add_argument("--eps", type=float | None, help="of the attack, in [0, 1] pixels")
     parser.add_argument("--attacked", type=int | None, help="held-out images that are attacked")
     parser.add_argument(
-        "--unknown", nargs="+", type=str | None, help="sets of unknown images: names or FILE.npz"
+        "--unknown", nargs="+", type=str | None, help="unknown images: names, FILE.npz or FOLDER"
     )
     parser.add_argument("--baseline", type=str | None, help="run of a plain classifier")
     parser.add_argument("--model", type=str | None, help="pkg.module:factory, instead of a run")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from jemstone._version import __version__
 from jemstone.cli.voice import speaks
 from jemstone.errors import Mistake, unknown
+from jemstone.memory import keep_freed_memory
 
 __all__ = ["main"]
 
@@ -19,7 +20,10 @@ _COMMANDS = {
     "train": "train a recipe, or resume a run",
     "sample": "draw images from a run",
     "evaluate": "judge a run",
+    "gradients": "compare the input gradients of runs, as a picture and in numbers",
+    "landscape": "draw what runs on moons or spirals believe, with exact figures",
     "status": "tell how far a run is",
+    "bench": "measure speed beside a plain baseline",
     "doctor": "tell what is wrong with a run, and which knob to turn",
 }
 _MISTAKE, _DIVERGED, _ENVIRONMENT = 2, 3, 4
@@ -76,6 +80,7 @@ def _run(argv: list[str]) -> int:
         raise unknown("command", argv[0], _COMMANDS)
     from jemstone.cli.parser import underscored
 
+    keep_freed_memory()
     command = importlib.import_module(f"jemstone.cli.{argv[0]}")
     code: int = command.run(underscored(argv[1:]))
     return code

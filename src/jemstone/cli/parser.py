@@ -22,7 +22,7 @@ __all__ = [
     "underscored",
 ]
 
-_FLAGS = ("--help", "-h", "--print_config")
+_FLAGS = ("--help", "-h", "--print_config", "--tensorboard")
 
 
 _KINDS = {"float": "number", "int": "integer", "bool": "true or false", "NoneType": "null"}

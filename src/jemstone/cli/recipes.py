@@ -8,6 +8,7 @@ from importlib import resources
 
 from jemstone.cli.console import results
 from jemstone.cli.parser import Parser
+from jemstone.data import set_name
 from jemstone.errors import unknown
 from jemstone.recipes import PAPERS, recipe_for, resizing
 from jemstone.report import card, figures, overview
@@ -24,7 +25,7 @@ def run(argv: Sequence[str]) -> int:
     )
     parser.add_argument("name", nargs="?", help="of a recipe")
     parser.add_argument("--budget", default="small", help="quick, small or paper")
-    parser.add_argument("--data", default="digits", help="name of a data set, or FILE.npz")
+    parser.add_argument("--data", default="digits", help="name of a data set, FILE.npz or FOLDER")
     arguments = parser.read(argv)
     console = results(150)
     measured = _measured()
@@ -34,9 +35,10 @@ def run(argv: Sequence[str]) -> int:
     if arguments.name not in PAPERS:
         raise unknown("recipe", arguments.name, PAPERS)
     paper = PAPERS[arguments.name]()
-    recipe = recipe_for(arguments.name, arguments.data, arguments.budget)
-    resized = resizing(arguments.name, arguments.data, arguments.budget)
-    console.print(card(paper, recipe, resized, arguments.data))
+    data = set_name(arguments.data)
+    recipe = recipe_for(arguments.name, data, arguments.budget)
+    resized = resizing(arguments.name, data, arguments.budget)
+    console.print(card(paper, recipe, resized, data))
     for reference in paper.references:
         console.print(f"\n{reference}", highlight=False)
     console.print(f"paper, CIFAR-10: {figures(paper)}", highlight=False)

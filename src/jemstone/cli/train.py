@@ -13,19 +13,16 @@ from typing import Any
 from jemstone.cli.console import say, watched
 from jemstone.cli.parser import Parser, common_options, option_value, positionals
 from jemstone.cli.voice import restarted, speaks
-from jemstone.data import DataSet, load
+from jemstone.data import DataSet, load, set_name
 from jemstone.errors import Mistake
-from jemstone.experiments import Run, begin
+from jemstone.experiments import Run, begin, device_for
 from jemstone.functional.gaussian import lonely_classes
 from jemstone.recipes import Recipe, estimate, read_recipe, recipe_for, to_yaml
-from jemstone.training import Diverged, Interrupted, Processes, choose_device, join
+from jemstone.training import Diverged, Interrupted, Processes, join
 
-__all__ = ["run", "train_run"]
+__all__ = ["few_images", "run", "train_run"]
 
-_FALLBACK = (
-    "its Gaussian is that of all classes together",
-    "its Gaussian has the covariance of all classes",
-)
+_TOLD = 5  # of the classes with too few images
 _EXAMPLE = "jemstone train robust-jem --data digits --out runs/a --attack.eps 0.1"
 
 
@@ -38,8 +35,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _begin(argv: Sequence[str], processes: Processes) -> int:
-    # In turn, since data may be downloaded.
-    data, base = processes.in_turn(lambda: _chosen(argv))
+    base = _chosen(argv)
     parser = _parser(base)
     # jsonargparse keeps --print_config for itself, and would print its own defaults.
     arguments = parser.read([token for token in argv if token != "--print_config"])
@@ -55,7 +51,11 @@ def _begin(argv: Sequence[str], processes: Processes) -> int:
     if arguments.out is None:
         raise Mistake("train needs a folder for the run: add --out runs/NAME")
     out = Path(arguments.out)
-    device = choose_device(arguments.device, arguments.precision)
+    # In turn, since data may be downloaded, or read into the cache.
+    data = processes.in_turn(
+        lambda: load(arguments.data, arguments.data_root, resize=arguments.resize, told=say)
+    )
+    device = device_for(data, arguments.device, arguments.precision)
 
     def open_or_begin() -> Run:
         if not processes.leads:
@@ -67,8 +67,11 @@ def _begin(argv: Sequence[str], processes: Processes) -> int:
             seed=arguments.seed,
             source=arguments.data,
             root=arguments.data_root,
+            resize=arguments.resize,
             device=device,
             checkpoint_every=arguments.checkpoint_every,
+            grid_every=arguments.grid_every,
+            tensorboard=arguments.tensorboard,
             processes=processes.world,
             again=restarted(),
         )
@@ -82,13 +85,13 @@ def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> in
     recipe, state = run.recipe, run.state(data, processes)
     where = f"{run.device}, {processes.world} processes" if processes.world > 1 else run.device
     resumed = f", resumed from step {state.step}" if state.step else ""
-    needed = estimate(recipe, data.shape, len(data.classes), len(data.train))
+    needed = estimate(recipe, data.shape, len(data.classes), len(data.train), data.resident)
     say(
         f"{recipe.name} ({recipe.budget}) on {data.name}, {where}, {run.steps} steps, "
         f"{needed}{resumed}"
     )
-    for k, images in lonely_classes(data.train.y, len(data.classes)).items():
-        say(f"class {data.classes[k]} has {('no image', 'one image')[images]}: {_FALLBACK[images]}")
+    for line in few_images(data, recipe.chains.rank):
+        say(line)
     with watched(recipe.name, run.steps, plain_every=max(20, run.steps // 20)) as watcher:
         try:
             run.train(data, watcher, state=state)
@@ -101,6 +104,26 @@ def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> in
     if speaks():
         print(run.path)
     return 0
+
+
+def few_images(data: DataSet, rank: int | None) -> list[str]:
+    """Say which classes have too few images for a Gaussian of their own, a line for each.
+
+    Args:
+        data: to train on.
+        rank: of the recipe's Gaussians.
+    """
+    few = lonely_classes(data.train.y, len(data.classes), rank)
+    lines = [_few(data.classes[k], images, rank) for k, images in few.items()]
+    more = len(lines) - _TOLD
+    return lines if more <= 1 else [*lines[:_TOLD], f"{more} more classes have too few images"]
+
+
+def _few(name: str, images: int, rank: int | None) -> str:
+    if not images:
+        return f"class {name} has no image: its Gaussian is that of all classes together"
+    count = "one image" if images == 1 else f"{images} images for {rank} directions"
+    return f"class {name} has {count}: its Gaussian has the covariance of all classes"
 
 
 def _resume(argv: Sequence[str], processes: Processes) -> int:
@@ -120,7 +143,7 @@ def _resume(argv: Sequence[str], processes: Processes) -> int:
         if speaks():
             print(resumed.path)
         return 0
-    data = processes.in_turn(lambda: resumed.data(arguments.data_root))
+    data = processes.in_turn(lambda: resumed.data(arguments.data_root, told=say))
     return train_run(resumed, data, processes)
 
 
@@ -129,7 +152,7 @@ def _tunable() -> list[dataclasses.Field[Any]]:
     return [f for f in dataclasses.fields(Recipe) if f.name not in ("name", "budget")]
 
 
-def _chosen(argv: Sequence[str]) -> tuple[DataSet, Recipe]:
+def _chosen(argv: Sequence[str]) -> Recipe:
     """Look up recipe, data and budget, on which the other options' defaults depend."""
     config = option_value(argv, "config")
     names = positionals(argv)
@@ -140,17 +163,18 @@ def _chosen(argv: Sequence[str]) -> tuple[DataSet, Recipe]:
         name = "robust-jem"
     if not name:
         raise Mistake("train needs a recipe: `jemstone recipes` lists them")
-    data = load(option_value(argv, "data", "digits"), option_value(argv, "data_root"))
+    data = set_name(option_value(argv, "data", "digits"))
     budget = option_value(argv, "budget", partial.budget if partial else "small")
-    base = recipe_for(name, data.name, budget)
-    return data, read_recipe(Path(config), base) if config else base
+    base = recipe_for(name, data, budget)
+    return read_recipe(Path(config), base) if config else base
 
 
 def _parser(base: Recipe) -> Parser:
     parser = Parser("train", f"Train a recipe. Defaults: {base.name}, {base.budget}.", _EXAMPLE)
     parser.add_argument("recipe", nargs="?", help="see `jemstone recipes`")
-    parser.add_argument("--data", default="digits", help="name of a data set, or FILE.npz")
+    parser.add_argument("--data", default="digits", help="name of a data set, FILE.npz or FOLDER")
     parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
+    parser.add_argument("--resize", type=int | None, help="pixels to fit all images into")
     parser.add_argument("--out", type=str | None, help="new folder for the run")
     parser.add_argument("--resume", type=str | None, help="folder of a run to go on with")
     parser.add_argument("--budget", default="small", help="quick, small or paper")
@@ -158,6 +182,12 @@ def _parser(base: Recipe) -> Parser:
     parser.add_argument("--print_config", action="store_true", help="print the recipe and stop")
     parser.add_argument("--steps", type=int | None, help="optimiser steps, instead of the recipe's")
     parser.add_argument("--checkpoint_every", type=int | None, help="steps; a tenth by default")
+    parser.add_argument(
+        "--grid_every", type=int | None, help="steps between pictures of the chains"
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write metrics and pictures for TensorBoard too"
+    )
     common_options(parser)
     types = typing.get_type_hints(Recipe)
     for f in _tunable():

@@ -18,7 +18,8 @@ class Augmentation:
     """Move images a little, each by its own draw.
 
     Args:
-        padding: pixels of reflected border, out of which the image is cropped again.
+        padding: pixels of reflected border, out of which the image is cropped again; a single
+            pixel is its own reflection, and stays.
         flip: mirror half of the images.
     """
 
@@ -32,7 +33,7 @@ class Augmentation:
             x: images (B, C, H, W).
             generator: the randomness.
         """
-        if self.padding:
+        if self.padding and x.shape[-2:] != (1, 1):
             x = self._crop(x, generator.fold("crop"))
         if self.flip:
             draws = generator.fold("flip").uniform((len(x), 1, 1, 1), device=x.device)

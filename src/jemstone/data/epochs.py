@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from jemstone.data.image_set import Images
-from jemstone.types import Batch, Generator
+from jemstone.types import Generator, Labelled
 
 __all__ = ["Epochs"]
 
@@ -36,7 +36,7 @@ class Epochs:
         """Return the number of whole batches in the set."""
         return len(self.images) // self.batch_size
 
-    def batch(self, step: int, share: slice = slice(None)) -> Batch:
+    def batch(self, step: int, share: slice = slice(None)) -> Labelled:
         """Return the batch of a step.
 
         Args:
@@ -49,7 +49,7 @@ class Epochs:
         order = self._order[number * self.batch_size :][: self.batch_size]
         return self.images.take(order[share])
 
-    def some(self, count: int) -> Iterator[Batch]:
+    def some(self, count: int) -> Iterator[Labelled]:
         """Yield up to ``count`` batches of one epoch: a fair sample of the set."""
         order = self._shuffle("sample")
         for number in range(min(count, self.steps_per_epoch)):

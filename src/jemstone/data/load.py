@@ -1,8 +1,8 @@
-"""Data sets by name, by file, or from torchvision's layout."""
+"""Data sets by name, by file, by folder, or from torchvision's layout."""
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,28 +11,29 @@ from typing import Any
 import numpy as np
 import torch
 
-from jemstone.archives import read_arrays
-from jemstone.data.image_set import DataSet, Images
-from jemstone.errors import Mistake, unknown
+from jemstone.data.cache import cache_folder
+from jemstone.data.folder import load_folder
+from jemstone.data.image_set import DataSet, Images, UnknownSet
+from jemstone.data.npz import load_npz, load_unknown_npz
+from jemstone.data.public_sets import PUBLIC, load_torchvision
+from jemstone.data.resize import check_size, resized
+from jemstone.data.toys import TOYS, load_toy
+from jemstone.errors import Mistake, brief, unknown
 from jemstone.files import is_file
 
-__all__ = ["NAMES", "data_root", "fingerprint", "is_flippable", "load"]
+__all__ = ["NAMES", "data_root", "find", "is_flippable", "load", "load_unknown", "set_name"]
 
-_DIGITS = tuple("0123456789")
-_TORCHVISION = {
-    "mnist": ("MNIST", False),
-    "fashion-mnist": ("FashionMNIST", False),
-    "cifar10": ("CIFAR10", True),
-    "cifar100": ("CIFAR100", True),
-    "svhn": ("SVHN", False),
-}
-_MOST_CLASSES = 100_000
-NAMES = ("digits", *_TORCHVISION)
+NAMES = ("digits", *TOYS, *PUBLIC)
+"""The data sets that have a name of their own."""
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
 
 
 def is_flippable(name: str) -> bool:
     """Tell whether a mirrored image of that data set is still an image of its class."""
-    return name in _TORCHVISION and _TORCHVISION[name][1]
+    return name in PUBLIC and PUBLIC[name].flip
 
 
 def data_root(root: str | Path | None = None) -> Path | None:
@@ -41,34 +42,132 @@ def data_root(root: str | Path | None = None) -> Path | None:
     return Path(named) if named else None
 
 
-def load(name: str, root: str | Path | None = None) -> DataSet:
+def set_name(source: str) -> str:
+    """Return what a data set is called: its name, or that of its file or folder.
+
+    >>> set_name("cifar10"), set_name("sets/birds.npz")
+    ('cifar10', 'birds')
+
+    Args:
+        source: as :func:`load` takes it; it need not be there.
+    """
+    if source in NAMES:
+        return source
+    path = Path(source) if source.endswith(".npz") else Path(os.path.abspath(source))
+    return brief(path.stem if source.endswith(".npz") else path.name) or "images"
+
+
+def load(
+    name: str,
+    root: str | Path | None = None,
+    *,
+    resize: int | None = None,
+    told: Callable[[str], object] = _silent,
+) -> DataSet:
     """Load a data set.
 
     Args:
-        name: ``digits``, ``mnist``, ``fashion-mnist``, ``cifar10``, ``cifar100``, ``svhn``, or a
-            ``.npz`` file with ``train_images`` uint8 (N, H, W[, C]), ``train_labels``,
-            ``test_images`` and ``test_labels``.
+        name: ``digits``, ``moons``, ``spirals``, ``mnist``, ``fashion-mnist``, ``cifar10``,
+            ``cifar100``, ``svhn``; a ``.npz`` file with ``train_images`` uint8 (N, H, W[, C]),
+            ``train_labels``, ``test_images`` and ``test_labels``; or a folder,
+            ``FOLDER/CLASS/*.png`` or ``FOLDER/{train,test}/CLASS/*.png``.
         root: the folder with ``NAME.npz`` or torchvision's layout; by default the environment's
-            ``JEMSTONE_DATA``. Where none is named, torchvision downloads.
+            ``JEMSTONE_DATA``. Where none is named, torchvision downloads. A file or folder that
+            is not where its path says is looked for by its name in the root.
+        resize: height and width in pixels to fit all images into; by default they are left.
+        told: hears what is left out, and how far a long reading is.
 
     Raises:
         Mistake: for an unknown name, or where files are missing or broken.
     """
-    if name == "digits":
-        return _load_digits()
-    if name.endswith(".npz"):
-        return _load_npz(Path(name), name=Path(name).stem, flip=False)
-    if name not in _TORCHVISION:
-        raise unknown("data set", name, [*NAMES, "FILE.npz"])
+    if resize is not None:
+        check_size(resize)
     folder = data_root(root)
-    if folder is None:
-        return _load_torchvision(name, Path.home() / ".cache" / "jemstone" / "data", download=True)
-    if not os.path.isdir(folder):
-        raise Mistake(f"the data root {folder} is not a folder")
-    archive = folder / f"{name}.npz"
+    if name == "digits":
+        data = _load_digits()
+    elif name in TOYS:
+        data = load_toy(name)
+    elif name in PUBLIC:
+        data = _load_public(name, folder)
+    else:
+        path, called = _found(name, folder), set_name(name)
+        if name.endswith(".npz"):
+            data = load_npz(path, called, is_flippable(called))
+        else:
+            data = load_folder(path, called, is_flippable(called), resize=resize, told=told)
+    if resize is None or data.shape[1:] == (resize, resize):
+        return data
+    train, test = (resized(part, resize, data.name) for part in (data.train, data.test))
+    return dataclasses.replace(data, train=train, test=test)
+
+
+def load_unknown(
+    name: str,
+    root: str | Path | None = None,
+    *,
+    resize: int | None = None,
+    told: Callable[[str], object] = _silent,
+) -> UnknownSet:
+    """Load images of what a model has not learnt: the test images of a data set.
+
+    Args:
+        name: as :func:`load` takes it; a ``.npz`` file may hold ``test_images`` alone.
+        root: as :func:`load` takes it; for a name it may hold ``NAME_test.npz`` alone.
+        resize: as :func:`load` takes it.
+        told: as :func:`load` takes it.
+
+    Raises:
+        Mistake: for an unknown name, or where files are missing or broken.
+    """
+    if resize is not None:
+        check_size(resize)
+    folder = data_root(root)
+    path: Path | None = None
+    if name not in NAMES and name.endswith(".npz"):
+        path = _found(name, folder)
+    elif name in PUBLIC and folder is not None:
+        archives = (folder / f"{name}.npz", folder / f"{name}_test.npz")
+        path = next(filter(is_file, archives), None)
+    if path is None:
+        return UnknownSet(set_name(name), load(name, root, resize=resize, told=told).test)
+    found = load_unknown_npz(path, set_name(name))
+    if resize is None:
+        return found
+    return UnknownSet(found.name, resized(found.images, resize, found.name))
+
+
+def find(source: str, root: Path | None) -> Path | None:
+    """Return where a file or folder is: at its path, or by its name in the root; None: nowhere."""
+    is_there = is_file if source.endswith(".npz") else os.path.isdir
+    here = Path(source)
+    if is_there(here):
+        return here
+    if root is not None and here.name and is_there(root / here.name):
+        return root / here.name
+    return None
+
+
+def _found(source: str, root: Path | None) -> Path:
+    """Return where a file or folder is, or say that it is not there."""
+    path = find(source, root)
+    if path is not None:
+        return path
+    if source.endswith(".npz") or os.sep not in source:
+        if source.endswith(".npz"):
+            raise Mistake(f"{brief(source)} is not there: name an existing .npz file")
+        raise unknown("data set", source, [*NAMES, "FILE.npz", "FOLDER"])
+    raise Mistake(f"{brief(source)} is not there: name a folder of class folders, or a .npz file")
+
+
+def _load_public(name: str, root: Path | None) -> DataSet:
+    if root is None:
+        return load_torchvision(name, cache_folder() / "data", download=True)
+    if not os.path.isdir(root):
+        raise Mistake(f"the data root {root} is not a folder")
+    archive = root / f"{name}.npz"
     if is_file(archive):
-        return _load_npz(archive, name=name, flip=is_flippable(name))
-    return _load_torchvision(name, folder, download=False)
+        return load_npz(archive, name, is_flippable(name))
+    return load_torchvision(name, root, download=False)
 
 
 def _load_digits() -> DataSet:
@@ -87,90 +186,6 @@ def _load_digits() -> DataSet:
         "digits",
         train=images(parts[0], parts[2]),
         test=images(parts[1], parts[3]),
-        classes=_DIGITS,
+        classes=tuple("0123456789"),
         flip=False,
     )
-
-
-def as_images(pixels: Any, labels: Any, where: str) -> Images:
-    """Read arrays as images.
-
-    Args:
-        pixels: uint8 (N, H, W) or (N, H, W, C).
-        labels: whole numbers (N,).
-        where: they are from, for the message.
-
-    Raises:
-        Mistake: for other shapes or types.
-    """
-    pixels, labels = np.asarray(pixels), np.asarray(labels)
-    if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4):
-        raise Mistake(
-            f"{where}: images are uint8 (N, H, W) or (N, H, W, C), "
-            f"not {pixels.dtype} of shape {pixels.shape}"
-        )
-    if labels.dtype.kind not in "iu" or labels.shape != pixels.shape[:1]:
-        raise Mistake(
-            f"{where}: {len(pixels)} images need as many integer labels, "
-            f"not {labels.dtype} of shape {labels.shape}"
-        )
-    if 0 in pixels.shape[1:]:
-        raise Mistake(f"{where}: images of shape {pixels.shape[1:]} have no pixels")
-    pixels = pixels[:, None] if pixels.ndim == 3 else np.moveaxis(pixels, 3, 1)
-    return Images(
-        torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(labels.astype(np.int64))
-    )
-
-
-def _load_npz(path: Path, name: str, flip: bool) -> DataSet:
-    arrays = read_arrays(path, ("train_images", "train_labels", "test_images", "test_labels"))
-    train = as_images(arrays["train_images"], arrays["train_labels"], f"{path} (train)")
-    test = as_images(arrays["test_images"], arrays["test_labels"], f"{path} (test)")
-    count = int(train.labels.max()) + 1 if len(train) else 0
-    if count > _MOST_CLASSES:
-        raise Mistake(f"{path}: a label is {count - 1}, classes go up to {_MOST_CLASSES - 1}")
-    return DataSet(name, train, test, tuple(str(k) for k in range(count)), flip)
-
-
-def _load_torchvision(name: str, root: Path, *, download: bool) -> DataSet:
-    from torchvision import datasets
-
-    kind: Callable[..., Any] = getattr(datasets, _TORCHVISION[name][0])
-    by_split = name == "svhn"
-    pickled = root / _TORCHVISION[name][0] / "processed"
-    if pickled.is_dir():  # torchvision would prefer these to the plain files beside them
-        raise Mistake(f"{pickled} holds pickles of an old torchvision: move it away")
-
-    def split(train: bool) -> Any:
-        choice = {"split": "train" if train else "test"} if by_split else {"train": train}
-        return kind(root=str(root), download=download, **choice)
-
-    try:
-        train, test = split(True), split(False)
-    except Exception as error:  # missing, broken and unreachable files raise what they will
-        if download:
-            raise Mistake(
-                f"{name} could not be downloaded ({error}): name a folder that has it "
-                "with --data-root"
-            ) from error
-        raise Mistake(
-            f"{root} does not hold a readable {name}: put {name}.npz or torchvision's files there"
-        ) from error
-    labels = "labels" if by_split else "targets"
-    classes = tuple(getattr(train, "classes", _DIGITS))
-
-    def images(part: Any) -> Images:
-        pixels = np.moveaxis(part.data, 1, 3) if by_split else np.asarray(part.data)
-        return as_images(pixels, np.asarray(getattr(part, labels)), name)
-
-    return DataSet(name, images(train), images(test), classes, is_flippable(name))
-
-
-def fingerprint(data: DataSet) -> str:
-    """Return 12 hexadecimal digits that tell this data from any other."""
-    digest = hashlib.sha256()
-    for split in (data.train, data.test):
-        digest.update(str(tuple(split.pixels.shape)).encode())
-        digest.update(split.pixels.numpy().tobytes())
-        digest.update(split.labels.numpy().tobytes())
-    return digest.hexdigest()[:12]

@@ -9,6 +9,7 @@ References:
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,13 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jemstone.archives import read_arrays
 from jemstone.data.image_set import Images, to_bytes
-from jemstone.data.load import NAMES, as_images, load
-from jemstone.errors import Mistake, unknown
+from jemstone.data.load import NAMES, data_root, find, load_unknown
+from jemstone.errors import unknown
 from jemstone.random import Generator
 
-__all__ = ["UNKNOWN", "load_unknown"]
+__all__ = ["UNKNOWN", "unknown_like"]
 
 _BLUR = 0.1  # standard deviation, as a share of an image's longer side
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -71,7 +71,7 @@ UNKNOWN: dict[str, Callable[[Images, Generator], Tensor]] = {
 """What is made from as many held-out images, (N, C, H, W) in [0, 1]."""
 
 
-def load_unknown(
+def unknown_like(
     name: str,
     known: Images,
     generator: Generator,
@@ -85,8 +85,7 @@ def load_unknown(
     read as luma. Resizing leaves traces that may be what tells such a set from the known images.
 
     Args:
-        name: one of :data:`UNKNOWN`, a named data set, whose test images are taken, or a ``.npz``
-            file with ``test_images``.
+        name: one of :data:`UNKNOWN`, or as :func:`load_unknown` takes it.
         known: held-out images.
         generator: the randomness of what is made.
         root: the folder that holds data sets.
@@ -98,23 +97,21 @@ def load_unknown(
     if name in UNKNOWN:
         pixels = to_bytes(UNKNOWN[name](known, generator))
         return Images(pixels, torch.zeros(len(pixels), dtype=torch.int64)).first(count)
-    if name.endswith(".npz"):
-        arrays = read_arrays(Path(name), ("test_images",))["test_images"]
-        found = as_images(arrays, torch.zeros(len(arrays), dtype=torch.int64).numpy(), name)
-    elif name in NAMES:
-        found = load(name, root).test
-    else:
-        raise unknown("set of unknown images", name, [*UNKNOWN, *NAMES, "FILE.npz"])
-    found = found.first(count)
-    if not len(found):
-        raise Mistake(f"{name} holds no test images")
+    is_path = name.endswith(".npz") or os.sep in name
+    if not (name in NAMES or is_path or find(name, data_root(root))):
+        sources = [*UNKNOWN, *NAMES, "FILE.npz", "FOLDER"]
+        raise unknown("set of unknown images", name, sources)
+    # A folder's pictures may be of many sizes, so they are fitted as they are read.
+    is_folder, (_, height, width) = name not in NAMES and not name.endswith(".npz"), known.shape
+    size = height if is_folder and height == width else None
+    found = load_unknown(name, root, resize=size).images.first(count)
     return Images(_fitted(found, known.shape), torch.zeros_like(found.labels))
 
 
 def _fitted(images: Images, shape: tuple[int, int, int]) -> Tensor:
     """Return the pixels in another shape, uint8 (N, C, H, W)."""
     if images.shape == shape:
-        return images.pixels
+        return images.bytes
     x = images.x
     if shape[0] != x.shape[1]:
         x = x[:, :3]

@@ -1,12 +1,15 @@
 """Runs, and how they are judged."""
 
-from jemstone.experiments.begin import begin
+from jemstone.experiments.begin import begin, device_for
 from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.doctor import Finding, examine
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
 from jemstone.experiments.foreign import load_classifier
+from jemstone.experiments.gradients import InputGradients, compare_gradients, data_of
 from jemstone.experiments.judge import Judge, cache_folder, judge_for, judge_from
+from jemstone.experiments.landscape import Landscape, data_landscape, landscape
+from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.runs import Run
@@ -19,8 +22,10 @@ __all__ = [
     "SUITES",
     "Case",
     "Finding",
+    "InputGradients",
     "Judge",
     "Judgement",
+    "Landscape",
     "Run",
     "Settings",
     "Store",
@@ -29,6 +34,10 @@ __all__ = [
     "cache_folder",
     "case_of",
     "case_of_run",
+    "compare_gradients",
+    "data_landscape",
+    "data_of",
+    "device_for",
     "draw",
     "evaluate",
     "examine",
@@ -37,5 +46,7 @@ __all__ = [
     "judge_from",
     "judge_purification",
     "judge_robustness",
+    "landscape",
     "load_classifier",
+    "source_commit",
 ]

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 
 from jemstone._version import __version__
-from jemstone.data import DataSet, data_root, fingerprint
+from jemstone.data import NAMES, DataSet, data_root, fingerprint
 from jemstone.errors import Mistake
+from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.runs import Run
 from jemstone.files import check_name, check_new, write_json
 from jemstone.recipes import (
@@ -23,9 +24,9 @@ from jemstone.recipes import (
     write_recipe,
 )
 from jemstone.samplers import ClassGaussian
-from jemstone.training import Device, choose_device
+from jemstone.training import Device, check_tensorboard, choose_device
 
-__all__ = ["begin"]
+__all__ = ["begin", "device_for"]
 
 
 def begin(
@@ -36,8 +37,11 @@ def begin(
     seed: int = 0,
     source: str | None = None,
     root: str | Path | None = None,
+    resize: int | None = None,
     device: Device | None = None,
     checkpoint_every: int | None = None,
+    grid_every: int | None = None,
+    tensorboard: bool = False,
     processes: int = 1,
     again: bool = False,
 ) -> Run:
@@ -50,8 +54,11 @@ def begin(
         seed: of everything random.
         source: what the data is loaded by when the run is opened again; its name by default.
         root: where the data lies.
-        device: where to run.
+        resize: height and width that its images were fitted into, if they were.
+        device: where to run; by default as :func:`device_for` chooses.
         checkpoint_every: steps between checkpoints; by default a tenth of the run.
+        grid_every: steps between pictures of the chains, beside those at checkpoints.
+        tensorboard: write metrics and pictures for TensorBoard too.
         processes: that will train it together.
         again: take up the run that the folder holds, if it is this very one.
 
@@ -69,31 +76,42 @@ def begin(
         raise Mistake(f"{path} exists: choose another --out, or go on with --resume {path}")
     check_new(path / "recipe.yaml")
     recipe = resolved(checked(recipe), data, processes)
-    if checkpoint_every is not None and checkpoint_every < 1:
-        raise Mistake(f"checkpoint_every is 1 or more, not {checkpoint_every}")
-    device = device or choose_device()
+    for name, every in (("checkpoint_every", checkpoint_every), ("grid_every", grid_every)):
+        if every is not None and every < 1:
+            raise Mistake(f"{name} is 1 or more, not {every}")
+    if tensorboard:
+        check_tensorboard()
+    device = device or device_for(data)
     # What cannot fit or be built is refused before a file is written.
-    refuse_oversized(recipe, data.shape, len(data.classes), len(data.train), device.memory)
+    refuse_oversized(
+        recipe, data.shape, len(data.classes), len(data.train), device.memory, data.resident
+    )
     build_model(recipe, data, seed)
     source = source or data.name
     folder = data_root(root)
     environment = {
-        "data": str(Path(source).resolve()) if source.endswith(".npz") else source,
+        "data": _lasting(source),
         "data_root": None if folder is None else str(folder.resolve()),
+        "resize": resize,
         "data_fingerprint": fingerprint(data),
         "seed": seed,
         "checkpoint_every": checkpoint_every or max(1, (recipe.optimisation.steps or 0) // 10),
+        "grid_every": grid_every,
+        "tensorboard": tensorboard,
         "device": device.name,
         "bf16": device.bf16,
         "threads": torch.get_num_threads(),
         "processes": processes,
         "jemstone": __version__,
+        "commit": source_commit(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
-    jitter, classes = recipe.chains.jitter, len(data.classes)
-    gaussian = ClassGaussian.fit(data.train.x, data.train.y, classes, jitter=jitter)
+    chains, train = recipe.chains, data.train
+    gaussian = ClassGaussian.fit(
+        train.pixels, train.y, len(data.classes), jitter=chains.jitter, rank=chains.rank
+    )
     # A folder is a run once it holds all three: it takes its name when they are complete.
     beside = path.with_name(f".{path.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
@@ -103,6 +121,29 @@ def begin(
     write_json(beside / "environment.json", environment)
     beside.rename(path)
     return Run(path, recipe, environment)
+
+
+def _lasting(source: str) -> str:
+    """Return what a data set is loaded by, wherever the command is then given."""
+    of_files = source not in NAMES and (source.endswith(".npz") or Path(source).is_dir())
+    return str(Path(source).resolve()) if of_files else source
+
+
+def device_for(data: DataSet, name: str = "auto", precision: str = "auto") -> Device:
+    """Choose where to train, in float32 on data that does not rest as bytes.
+
+    bfloat16 has eight bits, as a byte: what is finer would be lost.
+
+    Args:
+        data: to train on.
+        name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+
+    Raises:
+        Mistake: where this machine lacks what is asked for.
+    """
+    fine = precision == "auto" and data.train.pixels.is_floating_point()
+    return choose_device(name, "fp32" if fine else precision)
 
 
 def resolved(recipe: Recipe, data: DataSet, processes: int = 1) -> Recipe:

@@ -14,13 +14,22 @@ from typing import Any
 import torch
 
 from jemstone._version import __version__
-from jemstone.data import UNKNOWN, DataSet, Images, data_root, fingerprint, load_unknown
+from jemstone.data import (
+    UNKNOWN,
+    DataSet,
+    Images,
+    data_root,
+    fingerprint,
+    set_name,
+    unknown_like,
+)
 from jemstone.errors import Mistake, brief
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.runs import Run
 from jemstone.experiments.sight import look_once
+from jemstone.experiments.threats import FIELD_EPS
 from jemstone.files import digest_of, is_file
-from jemstone.metrics import Inception, Seen, agreement, nearest_to
+from jemstone.metrics import Inception, Seen, agreement, inception_score, nearest_to
 from jemstone.metrics.classification import check_logits
 from jemstone.model import JointEnergyModel
 from jemstone.nn.modes import held
@@ -31,7 +40,7 @@ __all__ = ["Case", "Eyes", "Settings"]
 
 # In [0, 1]: what the budgets train digits and mnist with, and the field's ball on photographs.
 _EPS = {"digits": 0.1, "mnist": 0.1, "fashion-mnist": 0.1}
-_PHOTOGRAPHS_EPS = 8 / 255
+_LEAST_FOR_SCORE = 20  # images: two for each of its ten parts
 # Taken where the data root holds them.
 _STRANGERS = {
     "mnist": ("fashion-mnist",),
@@ -52,7 +61,8 @@ class Settings:
         seed: of attacks and samples.
         norm: of the threat model, linf or l2; by default the recipe's.
         eps: its radius in [0, 1] pixels; by default the recipe's.
-        attacked: the most held-out images that are attacked; all by default.
+        attacked: the most held-out images that are attacked, the first; by default all, or in the
+            quick suite 1,000 drawn by the seed.
         unknown: sets of unknown images; by default those that are made from held-out ones, and
             those usual for the data that its root holds.
         strangers: the most images of such a set, and of known ones beside it.
@@ -90,6 +100,12 @@ class Eyes:
         seen = self.reference
         right = agreement(seen.logits, seen.labels) if seen.knows_classes else None
         return {"name": self.judge.name, "accuracy": right, "sha256": self.judge.sha256}
+
+    @property
+    def best_score(self) -> float | None:
+        """The Inception score of real images, which is the scale of the samples'."""
+        logits = self.reference.logits
+        return inception_score(logits)[0] if len(logits) >= _LEAST_FOR_SCORE else None
 
 
 @dataclass(frozen=True)
@@ -153,7 +169,7 @@ class Case:
         """Radius of the Linf ball in which unknown images are attacked."""
         if self.run is not None and self.run.recipe.attack.norm == "linf":
             return self.run.recipe.attack.eps
-        return _EPS.get(self.data.name, _PHOTOGRAPHS_EPS)
+        return _EPS.get(self.data.name, FIELD_EPS)
 
     @cached_property
     def unknown(self) -> dict[str, Images]:
@@ -167,7 +183,7 @@ class Case:
             names = (*UNKNOWN, *self._at_hand())
         known, count = self.known, self.settings.strangers
         return {
-            Path(name).stem if name.endswith(".npz") else name: load_unknown(
+            set_name(name): unknown_like(
                 name, known, self.generator.fold("unknown", name), root=self.root, count=count
             )
             for name in names
@@ -182,7 +198,10 @@ class Case:
         """Name the usual sets that the data root holds as archives; nothing is downloaded."""
         root = data_root(self.root)
         usual = _STRANGERS.get(self.data.name, ())
-        return [name for name in usual if root is not None and is_file(root / f"{name}.npz")]
+        if root is None:
+            return []
+        held = {name: (root / f"{name}.npz", root / f"{name}_test.npz") for name in usual}
+        return [name for name, archives in held.items() if any(map(is_file, archives))]
 
     @cached_property
     def eyes(self) -> Eyes:

@@ -49,6 +49,11 @@ class _Chart:
     def step(self) -> int:
         return int(self.metrics[-1]["step"]) if self.metrics else 0
 
+    @property
+    def learnt(self) -> float:
+        """The accuracy that shows that something was learnt: twice guessing, or half of the way."""
+        return min(2.0 / self.classes, (1.0 + 1.0 / self.classes) / 2.0)
+
     def values(self, name: str) -> list[float]:
         """Return a metric, line by line; what could not be written as a number is left out."""
         found = (line.get(name) for line in self.metrics)
@@ -209,10 +214,10 @@ def _torn(chart: _Chart) -> bool:
 
 def _masking(chart: _Chart) -> Finding | None:
     robust, accuracy = chart.late("robust_accuracy"), chart.late("accuracy_eval")
-    gradient, guess = chart.late("input_grad_norm"), 1.0 / chart.classes
+    gradient = chart.late("input_grad_norm")
     if accuracy is None or gradient is None or chart.step < _SOON:
         return None
-    learnt = accuracy > 2 * guess and chart.recipe.weights.adversarial > 0
+    learnt = accuracy > chart.learnt and chart.recipe.weights.adversarial > 0
     if not learnt or robust is None or robust < accuracy - 0.01 or gradient > _FLAT:
         return None
     return Finding(
@@ -228,7 +233,7 @@ def _unlearnt(chart: _Chart) -> Finding | None:
     accuracy, gradient = chart.late("accuracy_eval"), chart.late("input_grad_norm")
     if accuracy is None or chart.step < max(_SOON, 2 * chart.recipe.optimisation.warmup):
         return None
-    if accuracy > 2.0 / chart.classes:
+    if accuracy > chart.learnt:
         return None
     flat = gradient is not None and gradient < _FLAT
     shown = f"; the gradient on images is {gradient:.2g}" if flat else ""

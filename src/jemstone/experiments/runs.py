@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor
 from jemstone.checkpoints import checkpoints, newest_checkpoint
 from jemstone.data import DataSet, fingerprint, load
 from jemstone.errors import Mistake
+from jemstone.experiments.environment import check_environment
 from jemstone.files import is_file, read_json, read_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.recipes import (
@@ -30,30 +32,24 @@ from jemstone.recipes import (
 from jemstone.samplers import ClassGaussian, ReplayBuffer, Sampler, join_chains
 from jemstone.training import (
     Device,
+    Gallery,
     Guard,
     Listener,
     Processes,
     RunFolder,
+    TensorBoard,
     TrainingState,
     chains_files,
+    chains_shown,
+    check_tensorboard,
     choose_device,
+    labels_shown,
     read_record,
     train,
 )
 from jemstone.types import Generator
 
 __all__ = ["Run"]
-
-_PICTURES_PER_CLASS = 8
-_NEEDED: dict[str, tuple[type, ...]] = {
-    "data": (str,),
-    "data_root": (str, type(None)),
-    "data_fingerprint": (str,),
-    "seed": (int,),
-    "checkpoint_every": (int,),
-    "device": (str,),
-    "bf16": (bool,),
-}
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class Run:
         if not is_file(path / "recipe.yaml"):
             raise Mistake(f"{path} is not a run: name a folder that `jemstone train --out` made")
         environment = read_json(path / "environment.json")
-        _check_environment(environment, path / "environment.json")
+        check_environment(environment, path / "environment.json")
         recipe = read_recipe(path / "recipe.yaml")
         try:
             checked(recipe)
@@ -131,16 +127,21 @@ class Run:
         """K."""
         return len(self.gaussian.means)
 
-    def data(self, root: str | None = None) -> DataSet:
+    def data(
+        self, root: str | None = None, told: Callable[[str], object] = lambda line: None
+    ) -> DataSet:
         """Load the run's data.
 
         Args:
             root: where it lies now; by default where it lay when the run began.
+            told: hears how far a long reading is.
 
         Raises:
             Mistake: where it is missing, or is not what the run began with.
         """
-        data = load(self.environment["data"], root or self.environment["data_root"])
+        root = root or self.environment["data_root"]
+        resize = self.environment.get("resize")
+        data = load(self.environment["data"], root, resize=resize, told=told)
         if fingerprint(data) != self.environment["data_fingerprint"]:
             raise Mistake(f"{self.environment['data']} has changed since {self.path} was begun")
         return data
@@ -190,12 +191,21 @@ class Run:
                 are dealt anew.
 
         Raises:
-            Mistake: where the checkpoint is broken.
+            Mistake: where the checkpoint is broken, or TensorBoard is wanted and not installed.
         """
         check_data(self.recipe, data)
         if (data.shape, len(data.classes)) != (self.gaussian.shape, self.classes):
             raise Mistake(f"{self.path / 'init.safetensors'} is of other images than {data.name}")
-        refuse_oversized(self.recipe, data.shape, self.classes, len(data.train), self.device.memory)
+        refuse_oversized(
+            self.recipe,
+            data.shape,
+            self.classes,
+            len(data.train),
+            self.device.memory,
+            data.resident,
+        )
+        if self.environment.get("tensorboard"):
+            check_tensorboard()
         model = build_model(self.recipe, data, self.seed).to(self.device.name)
         chains = Generator(self.seed).fold("chains")
         gaussian = self.gaussian.to(self.device.name)
@@ -225,48 +235,43 @@ class Run:
             Interrupted: where a listener wanted to stop; the run can be resumed.
         """
         state = state or self.state(data)
-        folder = RunFolder(self.path, self._picture(state.buffer))
-        if state.processes.leads:
-            folder.cut_back(state.step, state.watch.retries)
-        return train(
-            state,
-            build_objective(self.recipe, state.buffer, self.classes),
-            data.train,
-            self.recipe.optimisation,
-            (folder, *listeners),
-            Generator(self.seed).fold("training"),
-            augmentation=self.recipe.augmentation,
-            device=self.device,
-            guard=Guard(self.recipe.optimisation.loss_limit, self.recipe.guard),
-            checkpoint_every=self.environment["checkpoint_every"],
-        )
+        with ExitStack() as stack:
+            boards: list[TensorBoard] = []
+            if self.environment.get("tensorboard") and state.processes.leads:
+                board = TensorBoard(self.path / "tensorboard", state.step)
+                boards.append(stack.enter_context(board))
+            gallery = Gallery(self.path / "samples", *(board.show for board in boards))
+            folder = RunFolder(self.path, self._picture(state.buffer), gallery)
+            if state.processes.leads:
+                folder.cut_back(state.step, state.watch.retries)
+            return train(
+                state,
+                build_objective(self.recipe, state.buffer, self.classes),
+                data.train,
+                self.recipe.optimisation,
+                (folder, *boards, *listeners),
+                Generator(self.seed).fold("training"),
+                augmentation=self.recipe.augmentation,
+                device=self.device,
+                guard=Guard(self.recipe.optimisation.loss_limit, self.recipe.guard),
+                checkpoint_every=self.environment["checkpoint_every"],
+                on_step=lambda state: self._hang(state, gallery),
+            )
+
+    def _hang(self, state: TrainingState, gallery: Gallery) -> None:
+        """Keep a picture of the chains where one is due between checkpoints."""
+        every, kept = self.environment.get("grid_every"), self.environment["checkpoint_every"]
+        due = every and state.step % every == 0 and state.step % kept and state.step < self.steps
+        if due and state.buffer is not None and state.processes.leads:
+            gallery.hang(state.step, chains_shown(state.buffer))
 
     def _picture(self, buffer: ReplayBuffer | None) -> Callable[[JointEnergyModel], Tensor]:
         """Show the chains as they are; a run without chains paints by the targeted attack."""
-
-        def chains(model: JointEnergyModel) -> Tensor:
-            assert buffer is not None
-            by_class: Tensor = buffer.images.unflatten(0, (self.classes, -1))
-            return by_class[:, :_PICTURES_PER_CLASS].flatten(0, 1).clamp(0.0, 1.0)
+        if buffer is not None:
+            return lambda model: chains_shown(buffer)
 
         def painted(model: JointEnergyModel) -> Tensor:
-            y = torch.arange(self.classes, device=self.device.name)
-            y = y.repeat_interleave(_PICTURES_PER_CLASS)
+            y = labels_shown(self.classes).to(self.device.name)
             return self.sampler("attack")(model, y, Generator(self.seed).fold("picture")).cpu()
 
-        return painted if buffer is None else chains
-
-
-def _check_environment(environment: Any, file: Path) -> None:
-    """Refuse an environment that lacks something, or says it in another type.
-
-    Raises:
-        Mistake: where it is not that of a run.
-    """
-    if not isinstance(environment, dict) or not environment.keys() >= _NEEDED.keys():
-        raise Mistake(f"{file} is not that of a run")
-    for name, kinds in _NEEDED.items():
-        if type(environment[name]) not in kinds:
-            raise Mistake(f"{file}: {name} is not what a run writes there")
-    if environment["checkpoint_every"] < 1:
-        raise Mistake(f"{file}: checkpoint_every is 1 or more")
+        return painted

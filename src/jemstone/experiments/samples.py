@@ -72,7 +72,12 @@ def judge_generation(case: Case) -> dict[str, Any]:
         images = Images(pixels, predictions(case.model, nameless).argmax(dim=1))
         rows.append({**_row(case, "chains", images, "buffer", begun), "seconds_per_image": None})
         pictures["chains"] = picture(pixels, images.labels, case.run.classes)
-    reference = {"data": case.data.name, "split": "test", "n": len(case.data.test)}
+    reference = {
+        "data": case.data.name,
+        "split": "test",
+        "n": len(case.data.test),
+        "is": eyes.best_score,
+    }
     return {
         "judge": eyes.told,
         "reference": reference,

@@ -13,6 +13,7 @@ from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.samples import judge_generation
 from jemstone.experiments.store import Store
+from jemstone.experiments.threats import attacked_images, radii
 from jemstone.experiments.walking import judge_walks
 from jemstone.files import finite
 from jemstone.functional.energies import marginal
@@ -57,14 +58,15 @@ def judge_classification(case: Case, shelf: Shelf) -> dict[str, Any]:
 
 
 def judge_by_pgd(case: Case, shelf: Shelf) -> dict[str, Any]:
-    """Judge robust accuracy at the radius that the model was trained for, and at half of it."""
+    """Judge robust accuracy at the trained radius, half of it, and the field's on colour images."""
     norm, eps = case.threat
     case.progress(f"robust accuracy, {norm}")
+    test, most = case.data.test, case.settings.attacked
     rows = robust_accuracy(
         case.model,
-        case.data.test.first(case.settings.attacked),
+        test.first(most) if most is not None else attacked_images(test, case.generator),
         norm,
-        [eps / 2, eps],
+        radii(norm, eps, case.data),
         generator=case.generator.fold("attack"),
         steps=_PGD_STEPS,
         restarts=_RESTARTS,

@@ -1,6 +1,15 @@
 """Figures, each with what it refuses to be computed from."""
 
 from jemstone.functional.statistics import density_coverage
+from jemstone.metrics.alignment import (
+    alignment,
+    cosine_alignment,
+    log_probability_gradients,
+    logit_gradients,
+    margin_gradient,
+    measure_alignment,
+    representative_alignment,
+)
 from jemstone.metrics.attacks import pgd_survivors
 from jemstone.metrics.autoattack import autoattack
 from jemstone.metrics.calibration import (
@@ -50,6 +59,7 @@ __all__ = [
     "Verdict",
     "accuracy",
     "agreement",
+    "alignment",
     "autoattack",
     "brier_score",
     "calibration",
@@ -57,6 +67,7 @@ __all__ = [
     "class_frechet_distance",
     "class_vendi_score",
     "compare",
+    "cosine_alignment",
     "density_coverage",
     "detect",
     "detection_figures",
@@ -69,7 +80,11 @@ __all__ = [
     "inception_score",
     "judge_samples",
     "kernel_distance",
+    "log_probability_gradients",
+    "logit_gradients",
     "look",
+    "margin_gradient",
+    "measure_alignment",
     "nearest_neighbours",
     "nearest_ratio",
     "nearest_to",
@@ -79,6 +94,7 @@ __all__ = [
     "predictions",
     "purified_survivors",
     "reliability",
+    "representative_alignment",
     "robust_accuracy",
     "sample_intervals",
     "scores",

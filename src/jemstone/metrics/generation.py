@@ -105,7 +105,7 @@ def look(
     for whole in seen:
         check(f"the judge {extractor.name}", 1, whole)
     knows = getattr(extractor, "knows_classes", True)
-    return Seen(features, logits, images.labels, images.pixels, extractor.name, knows)
+    return Seen(features, logits, images.labels, images.bytes, extractor.name, knows)
 
 
 def judge_samples(

@@ -10,14 +10,15 @@ from torch import Tensor, nn
 
 from jemstone.errors import Mistake, brief, unknown
 from jemstone.memory import refuse_beyond_memory
+from jemstone.nn.mlp import MLP
 from jemstone.nn.plain import PlainNet
 from jemstone.nn.small import ConvNet
 from jemstone.nn.wide_resnet import WideResNet
 
-__all__ = ["ARCHITECTURES", "ConvNet", "PlainNet", "WideResNet", "build", "outline"]
+__all__ = ["ARCHITECTURES", "MLP", "ConvNet", "PlainNet", "WideResNet", "build", "outline"]
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
-    network.architecture: network for network in (WideResNet, ConvNet, PlainNet)
+    network.architecture: network for network in (WideResNet, ConvNet, PlainNet, MLP)
 }
 
 _MOST = {"channels": 4096, "classes": 1_000_000, "depth": 1000, "width": 4096, "stride": 64}

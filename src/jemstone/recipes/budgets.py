@@ -6,27 +6,90 @@ the balls, with a reason each; what is contrasted, attacked and summed stays the
 
 from __future__ import annotations
 
-from jemstone.data import is_flippable
+from dataclasses import dataclass, replace
+
+from jemstone.data import TOYS, is_flippable
 from jemstone.errors import unknown
 from jemstone.recipes.papers import PAPERS
 from jemstone.recipes.schema import Recipe, changed
+from jemstone.recipes.toys import toy_sizes
 from jemstone.recipes.units import Constant
 
 __all__ = ["BUDGETS", "recipe_for", "resizing"]
 
 BUDGETS = ("quick", "small", "paper")
 
-_STEPS = {"quick": 2000, "small": 3000}
 
-# In [0, 1]. Strokes on a plain ground are harder to break than photographs.
-_EPS = {"digits": 0.10, "mnist": 0.10}
+@dataclass(frozen=True)
+class _Size:
+    """What a family of data sets asks of a budget beside the paper's.
+
+    Args:
+        steps: of training, by budget.
+        eps: of the Linf balls, in [0, 1].
+        width: of the network.
+        stride: of its stem: 2 works on images half as high and wide.
+        init: of its weights.
+        learning_rate: of SGD.
+        padding: of the random crops, in pixels.
+        chains: slots of the replay buffer.
+        ramp: share of the steps until the training attack has its full radius.
+        attack: steps of the training attack.
+        walk: passes of a sampling walk.
+        source: of the above.
+    """
+
+    steps: dict[str, int]
+    eps: float
+    width: int
+    stride: int
+    init: str
+    learning_rate: float
+    padding: int
+    chains: int
+    ramp: float
+    attack: int
+    walk: int
+    source: str
+
+
 _PAPER_EPS = 0.05
+
+# Strokes on a plain ground are harder to break than photographs, so their ball is wider.
+_DIGITS = _Size(
+    {"quick": 2000, "small": 3000},
+    0.10,
+    2,
+    1,
+    "default",
+    0.05,
+    1,
+    2000,
+    0.0,
+    5,
+    10,
+    "trials on digits",
+)
+_MNIST = _Size(
+    {"quick": 1000, "small": 4000}, 0.10, 2, 2, "he", 0.1, 2, 5000, 0.0, 5, 10, "trials on mnist"
+)
+_CIFAR = _Size(
+    {"quick": 600, "small": 6000}, 0.05, 4, 2, "he", 0.1, 2, 10_000, 0.5, 3, 20, "trials on cifar10"
+)
+_OTHER = replace(_DIGITS, eps=_PAPER_EPS)  # of any size and shape
+
+_SIZES = {
+    "digits": _DIGITS,
+    "mnist": _MNIST,
+    "fashion-mnist": _MNIST,
+    "cifar10": _CIFAR,
+    "cifar100": _CIFAR,
+    "svhn": _CIFAR,
+}
 
 # Radii of the training attack and of painting on small images, and the steps of both. The paper
 # paints in a ball five times the training ball; on 8x8 strokes that ruins FID (docs/results).
-_SIZE = "small images"
 _SPEED = "two cores"
-_TRIALS = "trials on digits"
 
 
 def _ball(where: str, eps: float, steps: int, source: str) -> tuple[Constant, ...]:
@@ -38,15 +101,14 @@ def _ball(where: str, eps: float, steps: int, source: str) -> tuple[Constant, ..
     )
 
 
-def _balls(norm: str, data: str) -> tuple[Constant, ...]:
+def _balls(norm: str, size: _Size) -> tuple[Constant, ...]:
     """Size both attacks, the training one and the painting one."""
-    eps = _EPS.get(data, _PAPER_EPS)
-    radii = {"linf": (eps, eps / 2, 15), "l2": (0.5, 4.0, 30)}
-    why = "strokes are harder to break" if data in _EPS else "the paper's"
+    radii = {"linf": (size.eps, size.eps / 2, 15), "l2": (0.5, 4.0, 30)}
+    why = "the paper's" if size.eps == _PAPER_EPS else "strokes are harder to break"
     trained, painted, steps = radii.get(norm, radii["linf"])
     return (
-        *_ball("attack", trained, 5, why),
-        *_ball("sampling.attack", painted, steps, _TRIALS if norm == "linf" else _SIZE),
+        *_ball("attack", trained, size.attack, why),
+        *_ball("sampling.attack", painted, steps, size.source),
     )
 
 
@@ -61,17 +123,22 @@ def resizing(name: str, data: str, budget: str) -> tuple[Constant, ...]:
     flip = Constant("augmentation.flip", is_flippable(data), f"mirrored images of {data}")
     if budget == "paper":
         return (flip,)
+    if data in TOYS:
+        return toy_sizes(budget)
     recipe = PAPERS[name]().recipe()
+    size = _SIZES.get(data, _OTHER)
     fields = [
         flip,
         Constant("network.depth", 10, _SPEED),
-        Constant("network.width", 2, _SPEED),
+        Constant("network.width", size.width, size.source),
         Constant("network.norm", "none", _SPEED),
-        Constant("optimisation.optimiser", "sgd", _TRIALS),
-        Constant("optimisation.learning_rate", 0.05, _TRIALS),
-        Constant("optimisation.momentum", 0.9, _TRIALS),
+        Constant("network.stride", size.stride, _SPEED),
+        Constant("network.init", size.init, size.source),
+        Constant("optimisation.optimiser", "sgd", size.source),
+        Constant("optimisation.learning_rate", size.learning_rate, size.source),
+        Constant("optimisation.momentum", 0.9, size.source),
         Constant("optimisation.weight_decay", 4e-4, "JEM++'s code"),
-        Constant("optimisation.steps", _STEPS[budget], _SPEED),
+        Constant("optimisation.steps", size.steps[budget], _SPEED),
         Constant("optimisation.warmup", 100, _SPEED),
         Constant("optimisation.schedule", "cosine", "our choice: no milestones to tune"),
         Constant("optimisation.milestones", (), "as above"),
@@ -79,17 +146,19 @@ def resizing(name: str, data: str, budget: str) -> tuple[Constant, ...]:
         Constant("optimisation.loss_limit", 1e4, "our choice: lost long before 1e8"),
         Constant("guard.retries", 4, "our choice: the papers stop at once"),
         Constant("optimisation.ema", 0.999, "our choice: smoother energies"),
-        Constant("augmentation.padding", 1, _SIZE),
+        Constant("augmentation.padding", size.padding, size.source),
         Constant("walk.mode", "eval", "without batch norm both modes are one"),
-        Constant("chains.size", 2000, _SPEED),
-        Constant("sampling.contrast.factor", 0.95, _TRIALS),
-        *_balls(recipe.attack.norm, data),
+        Constant("chains.size", size.chains, _SPEED),
+        Constant("sampling.contrast.factor", 0.95, size.source),
+        *_balls(recipe.attack.norm, size),
     ]
+    if size.ramp and recipe.weights.adversarial:
+        fields.append(Constant("ramp", int(size.ramp * size.steps[budget]), size.source))
     if recipe.walk.inner > 1:  # PYLD from class Gaussians is near after few steps
         fields += [
             Constant("walk.steps", 5, _SPEED),
-            Constant("sampling.energy.steps", 10, _TRIALS),
-            Constant("sampling.combined.steps", 10, _TRIALS),
+            Constant("sampling.energy.steps", size.walk, size.source),
+            Constant("sampling.combined.steps", size.walk, size.source),
             Constant("sampling.unconditional.steps", 60, _SPEED),
         ]
     return tuple(fields)

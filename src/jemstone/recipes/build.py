@@ -150,7 +150,7 @@ def build_objective(recipe: Recipe, buffer: ReplayBuffer | None, classes: int) -
         likelihood = MaximumLikelihood(chains, classes, recipe.noise, recipe.conditional)
         parts.append((weights.likelihood, likelihood))
     attack = build_attack(recipe.attack, away_from_label)
-    clean, attacked = CrossEntropy(recipe.noise), AdversarialCrossEntropy(attack)
+    clean, attacked = CrossEntropy(recipe.noise), AdversarialCrossEntropy(attack, recipe.ramp)
     return Sum(*parts, (weights.cross_entropy, clean), (weights.adversarial, attacked))
 
 

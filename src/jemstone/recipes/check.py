@@ -6,12 +6,14 @@ import math
 import sys
 from collections.abc import Collection
 
+import torch
+
 from jemstone.data import DataSet
 from jemstone.errors import Mistake, unknown
 from jemstone.functional.balls import BALLS
 from jemstone.nn import ARCHITECTURES
 from jemstone.nn.modes import MODES
-from jemstone.nn.wide_resnet import ACTIVATIONS, NORMS
+from jemstone.nn.wide_resnet import ACTIVATIONS, INITS, NORMS
 from jemstone.recipes.schema import Langevin, Recipe, flattened
 
 __all__ = ["check_data", "checked"]
@@ -22,8 +24,8 @@ _MOST_STEPS = 100_000  # of a walk
 _LONGEST_NAME = 80
 _BOUNDS: dict[str, tuple[float, float]] = {
     # by the last word of the field's path: one name a thing
-    "depth": (10, 1000),
-    "width": (1, 100),
+    "depth": (1, 1000),
+    "width": (1, 1000),
     "stride": (1, 64),
     "learning_rate": (0, _ANY),
     "momentum": (0, 1),
@@ -45,6 +47,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "dead": (0, 1),
     "padding": (0, 1000),
     "noise": (0, _ANY),
+    "ramp": (0, _ANY),
     "temperature": (0, _ANY),
     "cross_entropy": (0, _ANY),
     "adversarial": (0, _ANY),
@@ -54,6 +57,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "inner": (1, 10_000),
     "clip": (0, _ANY),
     "jitter": (0, _ANY),
+    "rank": (1, 1_000_000),
     "size": (1, 100_000_000),
     "reinit": (0, 1),
     "factor": (0, _ANY),
@@ -65,6 +69,7 @@ _NAMES: dict[str, Collection[str]] = {
     "network.architecture": ARCHITECTURES,
     "network.norm": NORMS,
     "network.activation": ACTIVATIONS,
+    "network.init": INITS,
     "attack.norm": BALLS,
     "mode": MODES,
 }
@@ -118,6 +123,14 @@ def check_data(recipe: Recipe, data: DataSet, processes: int = 1) -> None:
     least, each = len(data.classes) * processes, " for each process" * (processes > 1)
     if recipe.weights.likelihood and recipe.chains.size < least:
         raise Mistake(f"chains.size is at least the number of classes{each}, {least}")
+    rank, numbers = recipe.chains.rank, math.prod(data.shape)
+    largest = int(torch.bincount(data.train.y).max())
+    most = min(numbers, largest) - 1
+    if rank is not None and rank > most:
+        raise Mistake(
+            f"chains.rank is {rank}: images have {numbers} numbers and the largest class {largest} "
+            f"of them, so {f'it is at most {most}' if most else 'leave it null'}"
+        )
 
 
 def _short(value: float) -> str:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from jemstone.errors import Mistake
+from jemstone.functional.gaussian import count_numbers
+from jemstone.functional.principal import sketch_size
 from jemstone.memory import gibibytes
 from jemstone.nn import outline
 from jemstone.recipes.build import network_arguments
@@ -24,8 +26,11 @@ __all__ = ["Estimate", "estimate", "refuse_oversized"]
 _FLOAT, _DOUBLE = 4, 8
 _PROGRAM = 760 * 2**20  # the interpreter with its libraries, as measured
 _DRAWING = 5  # copies of the replay buffer while it is first drawn: words, their halves, normals
+_READING = 2**27  # chunks of images, while Gaussians are fitted to them
+_RANK = 64  # the first that is named where full covariances do not fit
 _KNOBS = {
-    # what makes a part smaller, and the least it may be
+    # what makes a part smaller
+    "class Gaussians": "chains.rank",
     "replay buffer": "chains.size",
     "passes": "optimisation.batch_size",
     "weights": "network.width",
@@ -71,7 +76,13 @@ def _measured(
     return sum(p.numel() for p in network.parameters()), kept
 
 
-def estimate(recipe: Recipe, shape: tuple[int, int, int], classes: int, images: int) -> Estimate:
+def estimate(
+    recipe: Recipe,
+    shape: tuple[int, int, int],
+    classes: int,
+    images: int,
+    resident: int | None = None,
+) -> Estimate:
     """Estimate the memory of a run.
 
     Args:
@@ -79,6 +90,8 @@ def estimate(recipe: Recipe, shape: tuple[int, int, int], classes: int, images: 
         shape: (C, H, W).
         classes: K.
         images: training images.
+        resident: bytes of images that stay in memory; by default those of all training images.
+            Images that are mapped from a file take none.
 
     Raises:
         Mistake: for a network that cannot be built.
@@ -98,21 +111,29 @@ def estimate(recipe: Recipe, shape: tuple[int, int, int], classes: int, images: 
         "passes": batch * kept * _FLOAT * passes,
         "replay buffer": chains * size * _FLOAT * _DRAWING,
     }
-    # The factors; and before training their copy to be written, and covariances in the making.
-    factors = size**2 * _FLOAT * classes
-    fitting = factors + size**2 * 3 * _DOUBLE
+    # The statistics; and before training their copy to be written, and what they are made in.
+    rank = recipe.chains.rank
+    statistics = count_numbers(size, classes, rank) * _FLOAT
+    # Covariance and factor; or a basis, what becomes of it, and two copies while it is made.
+    making = size * (3 * size if rank is None else 4 * sketch_size(size, rank))
+    fitting = statistics + (making + classes * size) * _DOUBLE + min(_READING, images * size * 16)
     return Estimate(
         {
             "program": _PROGRAM,
-            "images": images * size * (1 + _FLOAT),
-            "class Gaussians": factors + max(0, fitting - sum(moving.values())),
+            "images": images * size if resident is None else resident,
+            "class Gaussians": statistics + max(0, fitting - sum(moving.values())),
             **moving,
         }
     )
 
 
 def refuse_oversized(
-    recipe: Recipe, shape: tuple[int, int, int], classes: int, images: int, there: int | None
+    recipe: Recipe,
+    shape: tuple[int, int, int],
+    classes: int,
+    images: int,
+    there: int | None,
+    resident: int | None = None,
 ) -> Estimate:
     """Estimate the memory of a run, and refuse one that cannot fit.
 
@@ -122,20 +143,25 @@ def refuse_oversized(
         classes: K.
         images: training images.
         there: bytes that there are; None where that is not known.
+        resident: see :func:`estimate`.
 
     Raises:
         Mistake: naming the settings with which it would fit.
     """
-    needed = estimate(recipe, shape, classes, images)
+    needed = estimate(recipe, shape, classes, images, resident)
     if there is None or needed.total <= there:
         return needed
     told = f"this run needs {needed}, there are {gibibytes(there)}"
     smaller, now = recipe, needed
     while now.total > there:
         numbers = dict(flattened(smaller))
-        least = {"chains.size": classes, "optimisation.batch_size": 1, "network.width": 1}
+        if numbers["chains.rank"] is None:
+            # Twice what is named instead; no class has more directions than the largest can.
+            first = min(_RANK, math.prod(shape) // 2, images // classes - 1)
+            numbers["chains.rank"] = 2 * first
+        least = dict.fromkeys(_KNOBS.values(), 1) | {"chains.size": classes}
         knobs = [
-            (now.parts[part], field)
+            (now.parts[part], field, max(least[field], numbers[field] // 2))
             for part, field in _KNOBS.items()
             if now.parts[part] and numbers[field] > least[field]
         ]
@@ -145,9 +171,9 @@ def refuse_oversized(
                 f"{told}, and no setting makes it fit: {largest} alone take "
                 f"{gibibytes(now.parts[largest])}; give fewer classes, or smaller or fewer images"
             )
-        _, field = max(knobs)
-        smaller = changed(smaller, {field: max(least[field], numbers[field] // 2)})
-        now = estimate(smaller, shape, classes, images)
+        _, field, value = max(knobs)
+        smaller = changed(smaller, {field: value})
+        now = estimate(smaller, shape, classes, images, resident)
     before = dict(flattened(recipe))
     settings = [
         f"--{field} {value}" for field, value in flattened(smaller) if value != before[field]

@@ -145,6 +145,7 @@ def jempp() -> Paper:
         Constant("walk.mode", "batch", f"{_JEMPP_CODE}; there running statistics move, here not"),
         Constant("chains.init", "class-gaussian", _JEMPP_CODE),
         Constant("chains.jitter", 1e-4, _JEMPP_CODE, jitter),
+        Constant("chains.rank", None, f"{_JEMPP_CODE}: full covariances"),
         Constant("sampling.init", "class-gaussian", _JEMPP_CODE),
         *_walks("sampling.energy", 50, 5, 0.2, 0.0, 1.0, True, f"{_PAPER}; step of training"),
         *_walks("sampling.combined", 50, 5, 0.2, 0.0, 1.0, False, f"{_PAPER}; step of training"),

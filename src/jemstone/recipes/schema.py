@@ -31,11 +31,12 @@ class Network:
 
     Args:
         architecture: of those registered in ``jemstone.nn``.
-        depth: 6 n + 4 layers.
-        width: channels are 16, 32 and 64 times this.
+        depth: 6 n + 4 layers of a wide ResNet; hidden layers of an MLP.
+        width: channels are 16, 32 and 64 times this; units of an MLP's layer.
         norm: batch, group or none.
         stride: of the first convolution: 1, or an even number for a coarser, cheaper network.
         activation: leaky-relu, or silu.
+        init: default, or he for a network without norm layers.
     """
 
     architecture: str = "wide-resnet"
@@ -44,6 +45,7 @@ class Network:
     norm: str = "none"
     stride: int = 1
     activation: str = "leaky-relu"
+    init: str = "default"
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,15 @@ class Chains:
     Args:
         init: where chains begin: class-gaussian or uniform.
         jitter: added to the class-Gaussian variances, in squared [0, 1] pixels.
+        rank: principal directions of each class Gaussian, with a diagonal for the rest, where
+            full covariances are too large; null for those.
         size: slots.
         reinit: chance that a drawn chain begins anew.
     """
 
     init: Literal["class-gaussian", "uniform"] = "class-gaussian"
     jitter: float = 2.5e-5
+    rank: int | None = None
     size: int = 10_000
     reinit: float = 0.05
 
@@ -172,6 +177,7 @@ class Recipe:
         noise: of the data, in [0, 1] pixels, where images are not attacked.
         weights: of the objectives.
         attack: on training images.
+        ramp: steps of training until the attack has its full radius; 0 for at once.
         walk: of the training chains.
         chains: the replay buffer.
         conditional: contrast E(x, y) instead of E(x).
@@ -187,6 +193,7 @@ class Recipe:
     noise: float = 0.0
     weights: Weights = field(default_factory=Weights)
     attack: Attack = field(default_factory=Attack)
+    ramp: int = 0
     walk: Langevin = field(default_factory=Langevin)
     chains: Chains = field(default_factory=Chains)
     conditional: bool = False

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from jemstone.files import write_whole
 
-__all__ = ["draw_panels"]
+__all__ = ["draw_panels", "tiled"]
 
 
 def draw_panels(
@@ -33,7 +33,7 @@ def draw_panels(
         figure.suptitle(title, fontsize=9)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for number, (axis, (name, x)) in enumerate(zip(axes, panels.items(), strict=True)):
-        image = _tiled(x, len(classes))
+        image = tiled(x, len(classes))
         axis.imshow(image.clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(name, fontsize=9)
         axis.set_xticks([])
@@ -47,7 +47,7 @@ def draw_panels(
     write_whole(path, lambda beside: figure.savefig(beside, dpi=200))
 
 
-def _tiled(x: Tensor, rows: int) -> Tensor:
+def tiled(x: Tensor, rows: int) -> Tensor:
     """Lay images (R * n, C, H, W) out in R rows, a pixel of grey between them."""
     x = torch.nn.functional.pad(x, (1, 1, 1, 1), value=0.5)
     x = x.unflatten(0, (rows, -1)).permute(0, 3, 1, 4, 2)  # R, H, n, W, C

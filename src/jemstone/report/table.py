@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["classification_table", "generation_table"]
+__all__ = ["classification_table", "generation_table", "gradients_table"]
 
 
 def classification_table(result: Mapping[str, Any]) -> Table:
@@ -55,4 +55,23 @@ def generation_table(result: Mapping[str, Any]) -> Table:
             f"{near['pixel'] / near['pixel_held_out']:.2f}",
             f"{row['spread']['pixel']:.2f}",
         )
+    return table
+
+
+def gradients_table(result: Mapping[str, Any]) -> Table:
+    """Lay out how far the gradients of runs line up, one run a row, each with its standard error.
+
+    Args:
+        result: of :func:`jemstone.experiments.compare_gradients`.
+    """
+    title = f"input gradients on {result['n']} held-out images of {result['data']}"
+    table = Table(title=f"{title}, mean ± standard error", title_justify="left")
+    table.add_column("run")
+    table.add_column("accuracy", justify="right")
+    for name in result["measures"]:
+        table.add_column(name.replace("_", " "), justify="right")
+    for run in result["runs"]:
+        numbers = (run[name] for name in result["measures"])
+        cells = (f"{number['mean']:.3f} ± {number['se']:.3f}" for number in numbers)
+        table.add_row(run["label"], f"{run['accuracy']:.1%}", *cells)
     return table

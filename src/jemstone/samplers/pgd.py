@@ -9,7 +9,9 @@ References:
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+import dataclasses
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -58,6 +60,13 @@ class PGD(Walk):
         self.ball = ball
         self.step_size = step_size
         self.random_start = random_start
+
+    def scaled(self, share: float) -> Self:
+        """Return the same attack in a ball of ``share`` times the radius, its steps as short."""
+        smaller = copy.copy(self)
+        smaller.ball = dataclasses.replace(self.ball, eps=share * self.ball.eps)
+        smaller.step_size = share * self.step_size
+        return smaller
 
     def start(self, x: Tensor, generator: Generator) -> Tensor:
         """Return the images, or a draw from their balls.

@@ -1,16 +1,19 @@
 """One loop, its state, and when it goes back or gives up."""
 
 from jemstone.training.device import Device, choose_device
+from jemstone.training.gallery import Gallery, chains_shown, labels_shown, write_grid
 from jemstone.training.guard import Diverged, Guard, Guarding
 from jemstone.training.loop import Interrupted, Listener, released, train
 from jemstone.training.optimisation import Optimisation
 from jemstone.training.processes import Processes, join
-from jemstone.training.run_folder import RunFolder, write_grid
+from jemstone.training.run_folder import RunFolder
 from jemstone.training.state import TrainingState, chains_files, read_record
+from jemstone.training.tensorboard import TensorBoard, check_tensorboard
 
 __all__ = [
     "Device",
     "Diverged",
+    "Gallery",
     "Guard",
     "Guarding",
     "Interrupted",
@@ -18,10 +21,14 @@ __all__ = [
     "Optimisation",
     "Processes",
     "RunFolder",
+    "TensorBoard",
     "TrainingState",
     "chains_files",
+    "chains_shown",
+    "check_tensorboard",
     "choose_device",
     "join",
+    "labels_shown",
     "read_record",
     "released",
     "train",

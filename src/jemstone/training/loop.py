@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -72,6 +72,7 @@ def train(
     guard: Guard | None = None,
     log_every: int = 20,
     checkpoint_every: int = 500,
+    on_step: Callable[[TrainingState], object] = lambda state: None,
 ) -> TrainingState:
     """Descend an objective, from the state's step to the last.
 
@@ -90,6 +91,7 @@ def train(
             optimisation's limit.
         log_every: steps between metrics.
         checkpoint_every: steps between checkpoints.
+        on_step: looks at the state after every step, in every process, and leaves it as it is.
 
     Returns:
         The state, its last checkpoint kept.
@@ -119,6 +121,7 @@ def train(
                 guard=guard,
                 log_every=log_every,
                 checkpoint_every=checkpoint_every,
+                on_step=on_step,
             )
         except Diverged as diverged:
             _go_back(state, epochs, listeners, generator, device, guard, diverged)
@@ -162,6 +165,7 @@ def _descend(
     guard: Guard,
     log_every: int,
     checkpoint_every: int,
+    on_step: Callable[[TrainingState], object],
 ) -> TrainingState:
     """Take step after step until the last one, or trouble."""
     processes = state.processes
@@ -181,10 +185,12 @@ def _descend(
     began, logged = time.perf_counter(), state.step
     for step in range(state.step, steps):
         now = generator.fold(step)
-        batch = epochs.batch(step, processes.share)
-        batch = Batch(augmentation(batch.x, now.fold("augment").at(places)), batch.y)
+        x, y = epochs.batch(step, processes.share)
+        x = augmentation(x, now.fold("augment").at(places))
         batch = Batch(
-            batch.x.to(device.name, memory_format=torch.channels_last), batch.y.to(device.name)
+            x.to(device.name, memory_format=torch.channels_last),
+            y.to(device.name),
+            step,
         )
         for group in state.optimiser.param_groups:
             group["lr"] = optimisation.learning_rate_at(step, steps) * state.watch.factor
@@ -202,6 +208,7 @@ def _descend(
         state.optimiser.step()
         state.step = step + 1
         state.update_average(optimisation.ema)
+        on_step(state)
         last = state.step == steps
         stop = not last and processes.any(any(listener.wants_stop() for listener in listeners))
         log, due = state.step % log_every == 0 or last, state.step % checkpoint_every == 0 or last

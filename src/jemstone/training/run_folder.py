@@ -14,28 +14,12 @@ from jemstone.checkpoints import older_checkpoints
 from jemstone.errors import Mistake
 from jemstone.files import finite, parse_json, read_lines, write_whole
 from jemstone.model import JointEnergyModel
+from jemstone.training.gallery import Gallery
 from jemstone.training.state import TrainingState
 
-__all__ = ["RunFolder", "write_grid"]
+__all__ = ["RunFolder"]
 
 _KEPT = 2
-_COLUMNS = 8  # of a run's pictures: one class a row
-
-
-def write_grid(path: Path, x: Tensor, columns: int = 10) -> None:
-    """Write images as one PNG, small ones enlarged without smoothing.
-
-    Args:
-        path: of the PNG.
-        x: images (B, C, H, W) in [0, 1].
-        columns: images in a row.
-    """
-    from torchvision.utils import make_grid, save_image
-
-    enlarge = max(1, 32 // x.shape[-1])
-    x = x.repeat_interleave(enlarge, dim=-1).repeat_interleave(enlarge, dim=-2)
-    grid = make_grid(x, nrow=columns, padding=enlarge, pad_value=0.5)
-    write_whole(path, lambda beside: save_image(grid, beside))
 
 
 class RunFolder:
@@ -43,14 +27,19 @@ class RunFolder:
 
     Args:
         path: the run's folder, which exists.
-        picture: draws a few images of the run as it stands, for ``samples/``; None for none.
+        picture: draws a few images of the run as it stands, one class a row; None for none.
+        gallery: where pictures go; by default ``samples/``.
     """
 
     def __init__(
-        self, path: Path, picture: Callable[[JointEnergyModel], Tensor] | None = None
+        self,
+        path: Path,
+        picture: Callable[[JointEnergyModel], Tensor] | None = None,
+        gallery: Gallery | None = None,
     ) -> None:
         self.path = path
         self.picture = picture
+        self.gallery = gallery or Gallery(path / "samples")
 
     @property
     def metrics_file(self) -> Path:
@@ -85,8 +74,7 @@ class RunFolder:
             if (lost or not kept) and folder.resolve().is_relative_to(self.path.resolve()):
                 shutil.rmtree(folder)
         if self.picture is not None:
-            picture = self.path / "samples" / f"{state.step:06d}.png"
-            write_grid(picture, self.picture(model), columns=_COLUMNS)
+            self.gallery.hang(state.step, self.picture(model))
 
     def wants_stop(self) -> bool:
         """Return False: a folder never wants to."""

@@ -1,0 +1,130 @@
+"""Measure what class Gaussians lose, and save, by the rank of their covariances.
+
+    python benchmarks/gaussian_rank.py --data digits --out docs/results/gaussian-rank-digits.json
+
+Draws of each rank are judged against held-out images, as are training images, which no draw can be
+expected to beat. A rank that the images cannot have is left out.
+"""
+
+import argparse
+import platform
+import sys
+import time
+from pathlib import Path
+
+import torch
+from recipes import commit, mean_and_deviation
+
+from jemstone.data import Images, load, to_bytes
+from jemstone.errors import Mistake
+from jemstone.experiments import balanced_labels, judge_for
+from jemstone.files import write_json
+from jemstone.functional.gaussian import count_numbers, lonely_classes
+from jemstone.metrics import compare, look
+from jemstone.samplers import ClassGaussian
+from jemstone.types import Generator
+
+FIGURES = ("is", "fid", "kid", "precision", "recall", "density", "coverage", "agreement")
+RANKS = (0, 1, 4, 16, 64, 256, None)
+BATCH = 250
+
+
+def rank_of(word):
+    """Read a rank; `full` is none."""
+    return None if word == "full" else int(word)
+
+
+def summary(seen):
+    """Collect each figure over the seeds."""
+    rows = {name: mean_and_deviation([s[name] for s in seen]) for name in FIGURES}
+    near = [s["nearest_neighbour"] for s in seen]
+    ratios = [n["pixel"] / n["pixel_held_out"] for n in near]
+    return {**rows, "nearest / held-out": mean_and_deviation(ratios)}
+
+
+def measured(rank, data, judge, held_out, learnt, arguments):
+    """Fit Gaussians of a rank, draw from them by each seed, and judge the draws."""
+    train, classes = data.train, len(data.classes)
+    began = time.perf_counter()
+    gaussian = ClassGaussian.fit(train.pixels, train.y, classes, rank=rank)
+    fitted = time.perf_counter() - began
+    y, seen, seconds = balanced_labels(arguments.n, classes), [], []
+    for seed in arguments.seeds:
+        stream, parts = Generator(seed).fold("samples"), []
+        began = time.perf_counter()
+        for places in torch.arange(len(y)).split(BATCH):
+            parts.append(gaussian(y[places], stream.at(places)))
+        seconds.append(1000 * (time.perf_counter() - began) / len(y))
+        seen.append(compare(look(Images(to_bytes(torch.cat(parts)), y), judge), held_out, learnt))
+    row = {
+        "rank": "full" if rank is None else rank,
+        "statistics_bytes": 4 * count_numbers(train.pixels[0].numel(), classes, rank),
+        "classes_with_the_covariance_of_all": len(lonely_classes(train.y, classes, rank)),
+        "fit_s": fitted,
+        "draw_s_per_1000": min(seconds),
+        "figures": summary(seen),
+    }
+    print(row["rank"], f"FID {row['figures']['fid']['mean']:.3f}, fit {fitted:.1f} s", flush=True)
+    return row
+
+
+def yardstick(data, judge, held_out, learnt, arguments):
+    """Judge training images as if they were draws."""
+    seen = []
+    for seed in arguments.seeds:
+        places = Generator(seed).permutation(len(data.train))[: arguments.n]
+        images = Images(data.train.pixels[places], data.train.labels[places])
+        seen.append(compare(look(images, judge), held_out, learnt))
+    return {name: mean_and_deviation([s[name] for s in seen]) for name in FIGURES}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--data-root")
+    parser.add_argument("--ranks", type=rank_of, nargs="+", default=RANKS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    state = commit()
+    data = load(arguments.data, arguments.data_root)
+    judge = judge_for(data)
+    held_out, learnt = look(data.test, judge), look(data.train, judge)
+    size, largest = data.train.pixels[0].numel(), int(torch.bincount(data.train.y).max())
+    possible = [r for r in arguments.ranks if r is None or r < min(size, largest)]
+    write_json(
+        arguments.out,
+        {
+            "command": " ".join(["python", *sys.argv]),
+            "commit": state,
+            "data": data.name,
+            "shape": data.shape,
+            "classes": len(data.classes),
+            "train": len(data.train),
+            "seeds": arguments.seeds,
+            "samples": arguments.n,
+            "held_out": len(data.test),
+            "origin": "scratch",
+            "features": judge.name,
+            "judge_accuracy": judge.accuracy,
+            "machine": {
+                "torch": torch.__version__,
+                "arch": platform.machine(),
+                "threads": torch.get_num_threads(),
+                "device": "cpu",
+                "precision": "fp32",
+            },
+            "training_images": yardstick(data, judge, held_out, learnt, arguments),
+            "ranks": [
+                measured(rank, data, judge, held_out, learnt, arguments) for rank in possible
+            ],
+        },
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Mistake as mistake:
+        sys.exit(f"{mistake}")

@@ -1,0 +1,122 @@
+"""A process that times: each side of a race has one, with the settings that its users have."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from jemstone.errors import Mistake, brief
+from jemstone.experiments.bench.house import matrix, ours
+from jemstone.experiments.bench.plain import baseline
+from jemstone.experiments.bench.work import Work
+from jemstone.memory import keep_freed_memory
+from jemstone.training import Device
+
+__all__ = ["Runner", "TooLong"]
+
+
+class TooLong(Exception):
+    """A call took longer than it may."""
+
+
+class Runner:
+    """One side of the race, in a process of its own.
+
+    The library's keeps freed memory, as its command line does; the baseline's is as the system
+    made it.
+
+    Args:
+        side: ``ours`` or ``baseline``.
+        device: where to run.
+        threads: of torch.
+        seed: of weights and images.
+    """
+
+    def __init__(self, side: str, device: Device, threads: int, seed: int) -> None:
+        self.arguments = (side, device, threads, seed)
+        self.process: Any = None
+
+    def start(self) -> None:
+        """Start the process, unless it runs."""
+        if self.process is None:
+            context = multiprocessing.get_context("spawn")
+            self.line, other = context.Pipe()
+            self.process = context.Process(
+                target=_serve, args=(other, *self.arguments), daemon=True
+            )
+            self.process.start()
+            other.close()
+
+    def ask(self, what: str, work: Work | None, patience: float) -> float:
+        """Return the seconds that something took.
+
+        Args:
+            what: ``prepare``, ``work`` or ``matrix``.
+            work: to prepare.
+            patience: seconds to wait for the answer.
+
+        Raises:
+            TooLong: where there is none; the process is ended.
+            Mistake: where the row cannot be done.
+        """
+        self.start()
+        self.line.send((what, work))
+        if not self.line.poll(patience):
+            self.stop()
+            raise TooLong
+        try:
+            answer = self.line.recv()
+        except EOFError:
+            self.stop()
+            raise Mistake("the process died: out of memory?") from None
+        if isinstance(answer, str):
+            raise Mistake(answer)
+        return float(answer)
+
+    def stop(self) -> None:
+        """End the process, if it runs."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.join()
+            self.line.close()
+            self.process = None
+
+
+def _serve(line: Connection, side: str, device: Device, threads: int, seed: int) -> None:
+    torch.set_num_threads(threads)
+    if side == "ours":
+        keep_freed_memory()
+    calls: dict[str, Callable[[], object]] = {}
+    while True:
+        try:
+            what, work = line.recv()
+        except EOFError:
+            return
+        try:
+            began = time.perf_counter()
+            if what == "prepare":
+                calls.clear()
+                gc.collect()
+                torch.manual_seed(seed)
+                if side == "ours":
+                    there = Device(device.name, work.bf16)
+                    calls["work"] = ours(work, there)
+                    if work.passes:
+                        calls["matrix"] = matrix(work, there)
+                else:
+                    calls["work"] = baseline(work, Device(device.name))
+            else:
+                calls[what]()
+            if device.name == "cuda":
+                torch.cuda.synchronize()
+            line.send(time.perf_counter() - began)
+        except Mistake as mistake:
+            line.send(str(mistake))
+        except (RuntimeError, MemoryError) as error:
+            line.send(f"{type(error).__name__}: {brief(error)}")

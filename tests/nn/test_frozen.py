@@ -1,0 +1,151 @@
+"""What a walk reads is the network: the same logits, the same gradient at the images."""
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from jemstone.data import load
+from jemstone.functional.balls import Linf
+from jemstone.functional.energies import energy, grad_x, marginal, towards_label
+from jemstone.model import JointEnergyModel
+from jemstone.nn import ConvNet, WideResNet
+from jemstone.nn.modes import MODES, evaluating
+from jemstone.random import Generator
+from jemstone.samplers import PGD, PYLD
+
+NETWORKS = {
+    "batch": {"norm": "batch"},
+    "none": {"norm": "none"},
+    "strided": {"norm": "batch", "stride": 2},
+    "wide": {"norm": "none", "width": 2, "init": "he"},
+}
+
+
+def settled(channels=3, size=8, **config):
+    """A network whose batch norms have numbers of their own, of either sign."""
+    config = {"depth": 10, "width": 1} | config
+    model = JointEnergyModel(WideResNet(channels, 5, **config), mean=0.5, std=0.5)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return model.to(memory_format=torch.channels_last), torch.rand(6, channels, size, size)
+
+
+def cosine(a, b):
+    return F.cosine_similarity(a.flatten(1).double(), b.flatten(1).double())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-3)], ids=str
+)
+def test_logits_and_gradients_are_the_networks_own(network, mode, dtype, tolerance):
+    model, x = settled(size=16, **NETWORKS[network])
+    model, x, y = model.to(dtype), x.to(dtype), torch.arange(6) % 5
+    with MODES[mode](model):
+        frozen = model.frozen(mode, x)
+        assert frozen is not model
+        for potential in (marginal, energy, towards_label):
+            found = grad_x(potential, frozen, x, y)
+            expected = grad_x(potential, model, x, y)
+            torch.testing.assert_close(
+                found, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max())
+            )
+        scale = float(model.logits(x).detach().abs().max())
+        torch.testing.assert_close(
+            frozen.logits(x), model.logits(x), rtol=tolerance, atol=tolerance * scale
+        )
+        assert found.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("network", "mode"), [("batch", "eval"), ("batch", "batch"), ("none", "eval")]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_in_bf16_gradients_point_where_those_of_float32_do(network, mode, channels):
+    model, x = settled(channels, 8, **NETWORKS[network])
+    with MODES[mode](model):
+        expected, energies = grad_x(marginal, model, x), model.energy(x).detach()
+        with torch.autocast("cpu", torch.bfloat16):
+            frozen = model.frozen(mode, x)
+            found, seen = grad_x(marginal, frozen, x), frozen.energy(x).detach()
+            usual = grad_x(marginal, model, x)
+    assert seen.dtype == found.dtype == torch.float32
+    # As near as the network itself is in bf16, and no less than 0.97.
+    assert cosine(found, expected).min() > min(0.97, float(cosine(usual, expected).min()) - 0.02)
+    assert cosine(found, expected).min() > 0.9
+    spread = float(energies.std()) + 1e-2 * float(energies.abs().max())
+    assert (seen - energies).abs().max() < 0.1 * spread + 0.02 * float(energies.abs().max())
+
+
+def test_it_stands_still_while_the_weights_move():
+    model, x = settled()
+    frozen = model.eval().frozen("eval", x)
+    before = frozen.logits(x)
+    with torch.no_grad():
+        model.classifier.stem.weight.add_(1.0)
+    assert not torch.equal(model.logits(x), before)
+
+
+@pytest.mark.parametrize("change", ["group", "silu", "hook", "convnet", "empty", "subclass"])
+def test_what_cannot_be_frozen_is_walked_as_it_is(change):
+    config = {"group": {"norm": "group"}, "silu": {"activation": "silu"}}.get(change, {})
+    model, x = settled(**config)
+    if change == "hook":
+        model.classifier.trunk[0].register_forward_hook(lambda layer, args, h: 2 * h)
+    if change == "convnet":
+        model = JointEnergyModel(ConvNet(3, 5, width=4))
+    if change == "empty":
+        x = x[:0]
+    if change == "subclass":
+
+        class Own(JointEnergyModel):
+            pass
+
+        model = Own(model.classifier)
+    assert model.frozen("eval", x) is model
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_walks_end_where_they_would_on_the_network_itself(mode, monkeypatch, traces):
+    model, x = settled()
+    model, x, y = model.double().train(), x.double(), torch.arange(6) % 5
+    before, ends = traces(model), []
+    walk = PYLD(3, 5, 0.01, clip=2.0, mode=mode)
+    for own in (False, True):
+        if own:
+            monkeypatch.setattr(JointEnergyModel, "frozen", lambda model, mode, x: model)
+        ends.append(walk(model, x, y, Generator(0)))
+        ends.append(PYLD(3, 5, 0.01, mode=mode, fold=False)(model, x, y, Generator(0)))
+        assert traces(model) == before
+    for found, expected in itertools.pairwise([ends[0], ends[2]]):
+        torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(ends[1], ends[3])
+
+
+def test_an_attack_in_bf16_breaks_as_many_images_as_in_float32(generator):
+    digits = load("digits")
+    model = JointEnergyModel(WideResNet(1, 10, 10, 1, "none", init="he"), 0.5, 0.5)
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for step in range(40):
+        places = generator.fold(step).integers(64, len(digits.train))
+        x, y = digits.train.take(places)
+        optimiser.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimiser.step()
+    attack, (x, y) = PGD(Linf(0.05), 5, 0.025), digits.test.take(torch.arange(200))
+    robust = []
+    for bf16 in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            attacked = attack(model, x, y, generator)
+        with evaluating(model), torch.no_grad():
+            robust.append(float((model.logits(attacked).argmax(1) == y).float().mean()))
+    assert 0.2 < robust[0] < 1.0
+    assert abs(robust[0] - robust[1]) <= 0.03
