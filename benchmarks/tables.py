@@ -103,12 +103,13 @@ def combined(results):
         cells += [row.get("sampling.contrast.factor", ""), steps]
         cells += [f"{row[name]:.2f}" for name in ("is", "fid", "recall", "nearest")]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    source = "[docs/results/digits-combined.json](results/digits-combined.json)"
+    file = f"results/{results['data']}-combined.json"
+    source, seeds = f"[docs/{file}]({file})", len(results["seeds"])
     lines += [
         "",
-        f"`{results['data']}`, {len(results['seeds'])} seeds, {results['samples']:,} samples from "
-        f"scratch, {results['held_out']} held-out images, features of `{results['features']}`. "
-        f"From {source}.",
+        f"`{results['data']}`, {seeds} seed{'s' * (seeds > 1)}, {results['samples']:,} samples "
+        f"from scratch, {results['held_out']:,} held-out images, features of "
+        f"`{results['features']}`. From {source}.",
     ]
     return "\n".join(lines)
 
@@ -202,9 +203,9 @@ def inserted(text, name, table):
 
 
 def main(check):
-    results, trials = (
+    results, trials, photographs = (
         json.loads((ROOT / "docs/results" / file).read_text())
-        for file in ("digits.json", "digits-combined.json")
+        for file in ("digits.json", "digits-combined.json", "cifar10-combined.json")
     )
     points = ROOT / "docs/results/landscape.json"
     carried = {name: line(recipe) for name, recipe in results["recipes"].items()}
@@ -216,7 +217,9 @@ def main(check):
     ]
     wanted = {
         readme: tables(readme, results),
-        page: filled(page, "combined", combined(trials)),
+        page: inserted(
+            filled(page, "combined", combined(trials)), "combined-cifar10", combined(photographs)
+        ),
         rank: filled(rank, "gaussian-rank", "\n\n".join(losses)),
         ROOT / "src/jemstone/recipes/measured.json": json.dumps(carried, indent=2) + "\n",
     }

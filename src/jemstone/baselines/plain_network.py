@@ -73,4 +73,5 @@ class PlainWideResNet(nn.Module):
     def log_density(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return ``-E(x, y)``, or ``-E(x)`` where no label is given, (B,)."""
         logits = self(x)
-        return logits.logsumexp(1) if y is None else logits.gather(1, y[:, None])[:, 0]
+        chosen: Tensor = logits.logsumexp(1) if y is None else logits.gather(1, y[:, None])[:, 0]
+        return chosen

@@ -94,6 +94,8 @@ class Block(nn.Module):
     def frozen(self, mode: str, dtype: torch.dtype) -> FrozenBlock:
         """Return the block as a walk reads it."""
         norm1, _, conv1, norm2, _, conv2 = self.residual
+        assert isinstance(conv1, nn.Conv2d)
+        assert isinstance(conv2, nn.Conv2d)
         first, after = _scale_and_shift(norm1), _scale_and_shift(norm2)
         if mode == "batch":
             first = after = None

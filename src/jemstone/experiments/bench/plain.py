@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -79,15 +80,13 @@ def _attack(work: Work, device: Device) -> Call:
         attack = PlainAttack(16 / 255, 4 / 255, work.steps)
         return lambda: attack(network, 2 * x - 1, y, 2 * x - 1)
     try:
-        import eagerpy
-        import foolbox
+        foolbox: Any = importlib.import_module("foolbox")
     except ImportError as error:
         raise Mistake("foolbox is not installed: pip install foolbox") from error
     preprocessing = {"mean": [0.5] * 3, "std": [0.5] * 3, "axis": -3}
     target = foolbox.PyTorchModel(network, (0, 1), device.name, preprocessing)
     theirs = foolbox.attacks.LinfPGD(steps=work.steps, abs_stepsize=2 / 255)
-    images, labels = eagerpy.astensor(x), eagerpy.astensor(y)
-    return lambda: theirs.run(target, images, labels, epsilon=8 / 255)
+    return lambda: theirs.run(target, x, y, epsilon=8 / 255)
 
 
 def _sampling(work: Work, device: Device) -> Call:

@@ -106,9 +106,9 @@ def _figures(work: Work, seconds: dict[tuple[str, str], list[float]]) -> dict[st
     """Return medians and what follows from them; a ratio is that of one round, its median."""
     plain, house = seconds["baseline", "work"], seconds["ours", "work"]
     ratios = [a / b for a, b in zip(plain, house, strict=True)]
-    figures = {
-        "baseline_s": statistics.median(plain),
-        "ours_s": statistics.median(house),
+    times = {"baseline": statistics.median(plain), "ours": statistics.median(house)}
+    figures: dict[str, Any] = {
+        **{f"{side}_s": taken for side, taken in times.items()},
         "ratio": statistics.median(ratios),
         "spread": [min(ratios), max(ratios)],
         "rounds": len(ratios),
@@ -118,9 +118,8 @@ def _figures(work: Work, seconds: dict[tuple[str, str], list[float]]) -> dict[st
         shares = [work.passes * a / b for a, b in zip(least, house, strict=True)]
         figures["roofline_share"] = statistics.median(shares)
     if work.kind == "sampling":
-        for side in ("baseline", "ours"):
-            whole = figures[f"{side}_s"] * work.extrapolated
-            figures[f"{side}_images_per_s"] = work.batch / whole
+        for side, seconds_timed in times.items():
+            figures[f"{side}_images_per_s"] = work.batch / (seconds_timed * work.extrapolated)
     return figures
 
 

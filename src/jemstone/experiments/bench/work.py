@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -99,25 +99,25 @@ def table(quick: bool, bf16: bool, fp32: bool = True) -> Iterator[Work]:
     """
     precisions = [bf16 for bf16, asked in ((False, fp32), (True, bf16)) if asked]
     networks = ((10, 1),) if quick else ((10, 2), (16, 4))
-    size = {"batch": 4, "size": 8, "steps": 2, "slots": 20} if quick else {}
     names = [
         *(f"iteration:{name}" for name in _RECIPES),
         *("walk:eval", "walk:batch"),
         *(f"sampling:{name}" for name in _STEPS),
         *("attack:plain", "attack:foolbox"),
     ]
+    like = Work("", batch=4, size=8, steps=2, slots=20) if quick else Work("")
+    steps = {} if quick else {"attack": 20, "sampling": 10}
     for lower in precisions:
         for depth, width in networks:
             for norm in ("batch", "none"):
+                row = replace(like, depth=depth, width=width, norm=norm, bf16=lower)
                 for name in names:
                     if name == "walk:batch" and norm == "none":
                         continue
-                    row = {"depth": depth, "width": width, "norm": norm, "bf16": lower} | size
-                    steps = {"steps": 20} if name.startswith("attack:") and not quick else {}
-                    steps |= {"steps": 10} if name.startswith("sampling:") and not quick else {}
-                    yield Work(name, **row | steps)
+                    row = replace(row, name=name)
+                    yield replace(row, steps=steps.get(row.kind, like.steps))
     for name in ("init", "data", "features"):
-        yield Work(name, **({"depth": 10, "width": 1} | size))
+        yield replace(like, name=name, depth=10, width=1)
     for lower in precisions if not quick else ():
         for mode in ("eval", "batch"):
             yield Work(f"walk:{mode}", batch=256, bf16=lower, steps=1)
