@@ -30,7 +30,14 @@ def test_the_example_turns_a_classifier_into_an_energy_model():
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/index.md", "docs/extending.md", "docs/data.md", "docs/robustness.md"]
+    "page",
+    [
+        "docs/index.md",
+        "docs/extending.md",
+        "docs/data.md",
+        "docs/evaluation.md",
+        "docs/robustness.md",
+    ],
 )
 def test_the_pages_examples_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

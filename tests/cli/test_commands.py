@@ -363,3 +363,49 @@ def test_a_folder_of_pictures_is_trained_on_and_may_move(tmp_path, monkeypatch, 
     assert "not there" in capfd.readouterr().err
     assert main(["train", "--resume", str(out), "--data_root", str(tmp_path / "there")]) == 0
     assert Run.open(out).steps_done == 3
+
+
+def test_a_run_is_judged_in_full_and_its_page_stands_alone(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JEMSTONE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("jemstone.experiments.judge._STEPS", 60)
+    fewest = {"steps": 4, "restarts": 1, "autoattack_steps": 2, "queries": 5}
+    monkeypatch.setattr("jemstone.experiments.suites._ATTACK", fewest)
+    monkeypatch.setattr("jemstone.experiments.suites._DETECTION_STEPS", 2)
+    monkeypatch.setattr("jemstone.experiments.suites._PURIFYING", {"steps": 1})
+    out = tmp_path / "full.json"
+    argv = ["evaluate", str(run), "--suite", "full", "--n", "100", "--attacked", "4"]
+    assert main([*argv, "--unknown", "constant", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [str(out.with_suffix(".html")), str(out)]
+    result = json.loads(out.read_text())
+    assert {row["sampler"] for row in result["walks"]} == {"combined", "energy"}
+    flags = {row["sampler"]: row["flags"] for row in result["generation"]}
+    assert flags["init"]["is_the_init"]["raised"]
+    assert not flags["init"]["memorised"]["raised"]
+    for row in result["generation"]:
+        low, high = row["intervals"]["fid"]
+        assert low <= row["fid"] <= high
+        assert row["curve"]["fid"][-1] == pytest.approx(row["fid"], rel=1e-3, abs=1e-4)
+    for walk in result["walks"]:
+        assert walk["rows"][-1]["step"] == 10 * walk["walk"]["steps"]
+    assert "http" not in out.with_suffix(".html").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"cache", "full.json", "full.html"}
+
+
+def test_anybodys_classifier_is_judged(tmp_path, monkeypatch):
+    from safetensors.torch import save_file
+    from torch import nn
+
+    fewest = {"steps": 4, "restarts": 1, "autoattack_steps": 2, "queries": 5}
+    monkeypatch.setattr("jemstone.experiments.suites._ATTACK", fewest)
+    monkeypatch.setattr("jemstone.experiments.suites._DETECTION_STEPS", 2)
+    monkeypatch.chdir(tmp_path)
+    code = "from torch import nn\n\nnet = lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+    (tmp_path / "anybody.py").write_text(code)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    save_file(network.state_dict(), tmp_path / "w.safetensors")
+    argv = ["evaluate", "--model", "anybody:net", "--weights", "w.safetensors", "--data", "digits"]
+    assert main([*argv, "--suite", "full", "--attacked", "5", "--out", "own.json"]) == 0
+    result = json.loads((tmp_path / "own.json").read_text())
+    assert result["model"] == "anybody:net"
+    assert len({row["data"] for row in result["ood"]}) == 4
+    assert (tmp_path / "own.html").is_file()

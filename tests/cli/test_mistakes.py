@@ -117,6 +117,31 @@ ARGUMENTS = {
     "sample nothing": (["sample", "nowhere", "--out", "x.png"], "nowhere"),
     "no such suite": (["evaluate", "RUN", "--suite", "quik", "--out", "x.json"], "quick"),
     "evaluate into text": (["evaluate", "RUN", "--out", "x.txt"], ".json"),
+    "a page that is none": (
+        ["evaluate", "RUN", "--html", "x.txt", "--out", "x.json"],
+        ".html",
+    ),
+    "nothing to judge": (["evaluate", "--out", "x.json"], "--model"),
+    "a model without weights": (
+        ["evaluate", "--model", "a:b", "--data", "digits", "--out", "x.json"],
+        "--weights",
+    ),
+    "weights without a model": (
+        ["evaluate", "RUN", "--weights", "x.safetensors", "--out", "x.json"],
+        "--model",
+    ),
+    "a model of no module": (
+        ["evaluate", "--model", "a", "--weights", "b", "--data", "digits", "--out", "x.json"],
+        "pkg.module",
+    ),
+    "no such unknown set": (
+        ["evaluate", "RUN", "--suite", "full", "--unknown", "nise", "--out", "x.json"],
+        "uniform-noise",
+    ),
+    "a baseline that is none": (
+        ["evaluate", "RUN", "--suite", "full", "--baseline", "RUN", "--out", "x.json"],
+        "classifier",
+    ),
     "gradients of nothing": (["gradients", "nowhere", "--out", "x.png"], "nowhere"),
     "gradients of no run": (["gradients", "--out", "x.png"], "runs"),
     "gradients of a run twice": (["gradients", "RUN", "RUN", "--out", "x.png"], "given twice"),

@@ -25,6 +25,8 @@ OPTIONS = {
     "sample": ["sampler", "n", "label", "out", "device", "precision", "seed"],
     "evaluate": [
         *("suite", "n", "data", "data_root", "resize", "out", "device", "precision", "seed"),
+        *("html", "norm", "eps", "attacked", "unknown", "baseline", "model", "weights"),
+        *("mean", "std"),
         *("judge", "features", "inception_weights"),
     ],
     "gradients": ["n", "data", "data_root", "out", "json", "device", "precision", "seed"],

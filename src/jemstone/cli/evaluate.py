@@ -1,9 +1,10 @@
-"""``jemstone evaluate``: judge a run, into one JSON file."""
+"""``jemstone evaluate``: judge a run, or anybody's classifier, into one JSON file and one page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 
@@ -12,10 +13,22 @@ from jemstone.cli.parser import Parser, choose_for_judging, common_options
 from jemstone.cli.voice import speaks
 from jemstone.data import DataSet, load
 from jemstone.errors import Mistake, unknown
-from jemstone.experiments import SUITES, Judge, Run, evaluate, judge_from
-from jemstone.files import check_new, write_json
+from jemstone.experiments import (
+    SUITES,
+    Case,
+    Judge,
+    Run,
+    Settings,
+    Store,
+    case_of,
+    case_of_run,
+    judge_case,
+    judge_from,
+    load_classifier,
+)
+from jemstone.files import check_new, write_json, write_whole
 from jemstone.metrics import Inception
-from jemstone.report import classification_table, generation_table
+from jemstone.report import classification_table, generation_table, page
 from jemstone.training import Device, Processes, join
 
 __all__ = ["run"]
@@ -24,63 +37,101 @@ _FEATURES = ("judge", "inception")
 
 
 def run(argv: Sequence[str]) -> int:
-    """Judge a run; see ``jemstone evaluate --help``."""
+    """Judge; see ``jemstone evaluate --help``."""
     with join() as processes:
         return _evaluate(argv, processes)
 
 
 def _evaluate(argv: Sequence[str], processes: Processes) -> int:
-    parser = Parser(
-        "evaluate",
-        "Judge a run on held-out images.",
-        "jemstone evaluate runs/a --suite quick --out runs/a.json",
-    )
-    parser.add_argument("run", help="folder of the run")
-    parser.add_argument("--suite", default="quick", help=", ".join(SUITES))
-    parser.add_argument("--n", type=int, default=1000, help="samples of each sampler")
-    parser.add_argument("--data", type=str | None, help="by default the run's")
-    parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
-    parser.add_argument("--resize", type=int | None, help="pixels to fit the images of --data to")
-    parser.add_argument("--judge", type=str | None, help="FILE.safetensors; by default the data's")
-    parser.add_argument("--features", default="judge", help=", ".join(_FEATURES))
-    parser.add_argument("--inception_weights", type=str | None, help="file; by default downloaded")
-    parser.add_argument("--out", required=True, help="FILE.json")
-    common_options(parser)
-    arguments = parser.read(argv)
+    arguments = _parser().read(argv)
     out = Path(arguments.out)
     if out.suffix != ".json":
         raise Mistake(f"--out ends in .json, not '{out.name}'")
-    check_new(out)
-    device = choose_for_judging(arguments.device, arguments.precision)
-    opened = Run.open(Path(arguments.run))
-    root = arguments.data_root
-    if arguments.data:
-        data = processes.in_turn(
-            lambda: load(arguments.data, root, resize=arguments.resize, told=say)
-        )
-    elif arguments.resize is not None:
-        raise Mistake("--resize goes with --data: a run's own images are as it was trained on")
-    else:
-        data = processes.in_turn(lambda: opened.data(root, told=say))
-    result = evaluate(
-        opened,
-        data,
-        suite=arguments.suite,
-        count=arguments.n,
-        seed=arguments.seed,
-        device=device,
-        judge=_judge(arguments, data, device),
-        progress=say,
-        processes=processes,
-    )
+    html = Path(arguments.html) if arguments.html else out.with_suffix(".html")
+    if html.suffix != ".html":
+        raise Mistake(f"--html ends in .html, not '{html.name}'")
+    wants_page = arguments.suite == "full" or arguments.html is not None
+    for file in (out, html) if wants_page else (out,):
+        check_new(file)
+    case = _case(arguments, processes)
+    store = Store(out.with_suffix(".parts"), case.key) if case.settings.suite == "full" else None
+    try:
+        judgement = judge_case(case, store)
+    except KeyboardInterrupt:
+        if store is not None:
+            say(f"what is done is kept in {store.folder}: the same command goes on from there")
+        raise
     if not speaks():
         return 0
+    result = judgement.figures
+    if wants_page:
+        text = page(result, judgement.pictures)
+        write_whole(html, lambda beside: beside.write_text(text, encoding="utf-8"))
     write_json(out, result)
+    if store is not None:
+        store.remove()
     console = results(120)
     console.print(classification_table(result))
-    console.print(generation_table(result))
+    if result["generation"]:
+        console.print(generation_table(result))
+    if wants_page:
+        print(html)
     print(out)
     return 0
+
+
+def _case(arguments: Namespace, processes: Processes) -> Case:
+    """Open what is judged; what cannot be judged is told here."""
+    settings = Settings(
+        arguments.suite,
+        arguments.n,
+        arguments.seed,
+        arguments.norm,
+        arguments.eps,
+        arguments.attacked,
+        None if arguments.unknown is None else tuple(arguments.unknown),
+    )
+    options: dict[str, Any] = {
+        "device": choose_for_judging(arguments.device, arguments.precision),
+        "root": arguments.data_root,
+        "processes": processes,
+        "progress": say,
+    }
+    if (arguments.run is None) == (arguments.model is None):
+        raise Mistake("evaluate judges a run's folder, or --model pkg.module:factory: name one")
+    if arguments.model is None:
+        if arguments.weights is not None or arguments.mean is not None or arguments.std is not None:
+            raise Mistake("--weights, --mean and --std go with --model; a run has its own")
+        opened = Run.open(Path(arguments.run))
+        data = _data(arguments, processes, opened)
+        options["judge"] = _judge(arguments, data, options["device"])
+        return case_of_run(opened, data, settings, baseline=_baseline(arguments), **options)
+    if arguments.weights is None or arguments.data is None:
+        raise Mistake("--model needs --weights FILE.safetensors and --data NAME")
+    data = _data(arguments, processes)
+    weights = Path(arguments.weights)
+    model = load_classifier(arguments.model, weights, arguments.mean, arguments.std)
+    about = {
+        "run": None,
+        "model": arguments.model,
+        "weights": str(weights),
+        "data": data.name,
+    }
+    return case_of(model, data, settings, about=about, baseline=_baseline(arguments), **options)
+
+
+def _data(arguments: Namespace, processes: Processes, opened: Run | None = None) -> DataSet:
+    """Load the data that is asked for, or else the run's."""
+    root, size = arguments.data_root, arguments.resize
+    if arguments.data or opened is None:
+        return processes.in_turn(lambda: load(arguments.data, root, resize=size, told=say))
+    if size is not None:
+        raise Mistake("--resize goes with --data: a run's own images are as it was trained on")
+    return processes.in_turn(lambda: opened.data(root, told=say))
+
+
+def _baseline(arguments: Namespace) -> Run | None:
+    return None if arguments.baseline is None else Run.open(Path(arguments.baseline))
 
 
 def _judge(arguments: Namespace, data: DataSet, device: Device) -> Judge | Inception | None:
@@ -95,3 +146,35 @@ def _judge(arguments: Namespace, data: DataSet, device: Device) -> Judge | Incep
     if arguments.inception_weights is not None:
         raise Mistake("--inception_weights needs --features inception beside it")
     return judge_from(Path(arguments.judge), data) if arguments.judge else None
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "evaluate",
+        "Judge a run, or anybody's classifier, on held-out images.",
+        "jemstone evaluate runs/a --suite quick --out runs/a.json",
+    )
+    parser.add_argument("run", nargs="?", help="folder of the run")
+    parser.add_argument("--suite", default="quick", help=", ".join(SUITES))
+    parser.add_argument("--n", type=int, default=1000, help="samples of each sampler")
+    parser.add_argument("--data", type=str | None, help="by default the run's")
+    parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
+    parser.add_argument("--resize", type=int | None, help="pixels to fit the images of --data to")
+    parser.add_argument("--judge", type=str | None, help="FILE.safetensors; by default the data's")
+    parser.add_argument("--features", default="judge", help=", ".join(_FEATURES))
+    parser.add_argument("--inception_weights", type=str | None, help="file; by default downloaded")
+    parser.add_argument("--out", required=True, help="FILE.json")
+    parser.add_argument("--html", type=str | None, help="FILE.html; the full suite writes one")
+    parser.add_argument("--norm", type=str | None, help="of the attack: linf or l2")
+    parser.add_argument("--eps", type=float | None, help="of the attack, in [0, 1] pixels")
+    parser.add_argument("--attacked", type=int | None, help="held-out images that are attacked")
+    parser.add_argument(
+        "--unknown", nargs="+", type=str | None, help="unknown images: names, FILE.npz or FOLDER"
+    )
+    parser.add_argument("--baseline", type=str | None, help="run of a plain classifier")
+    parser.add_argument("--model", type=str | None, help="pkg.module:factory, instead of a run")
+    parser.add_argument("--weights", type=str | None, help="of that model: FILE.safetensors")
+    parser.add_argument("--mean", nargs="+", type=float | None, help="that the model subtracts")
+    parser.add_argument("--std", nargs="+", type=float | None, help="that the model divides by")
+    common_options(parser)
+    return parser

@@ -6,10 +6,12 @@ from jemstone.data.epochs import Epochs
 from jemstone.data.image_set import DataSet, Images, UnknownSet, fingerprint, to_bytes
 from jemstone.data.load import NAMES, data_root, is_flippable, load, load_unknown, set_name
 from jemstone.data.toys import TOYS, Toy
+from jemstone.data.unknown import UNKNOWN, unknown_like
 
 __all__ = [
     "NAMES",
     "TOYS",
+    "UNKNOWN",
     "Augmentation",
     "DataSet",
     "Epochs",
@@ -24,4 +26,5 @@ __all__ = [
     "load_unknown",
     "set_name",
     "to_bytes",
+    "unknown_like",
 ]

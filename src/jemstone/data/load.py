@@ -21,7 +21,7 @@ from jemstone.data.toys import TOYS, load_toy
 from jemstone.errors import Mistake, brief, unknown
 from jemstone.files import is_file
 
-__all__ = ["NAMES", "data_root", "is_flippable", "load", "load_unknown", "set_name"]
+__all__ = ["NAMES", "data_root", "find", "is_flippable", "load", "load_unknown", "set_name"]
 
 NAMES = ("digits", *TOYS, *PUBLIC)
 """The data sets that have a name of their own."""
@@ -136,14 +136,22 @@ def load_unknown(
     return UnknownSet(found.name, resized(found.images, resize, found.name))
 
 
-def _found(source: str, root: Path | None) -> Path:
-    """Return where a file or folder is: at its path, or by its name in the root."""
+def find(source: str, root: Path | None) -> Path | None:
+    """Return where a file or folder is: at its path, or by its name in the root; None: nowhere."""
     is_there = is_file if source.endswith(".npz") else os.path.isdir
     here = Path(source)
     if is_there(here):
         return here
     if root is not None and here.name and is_there(root / here.name):
         return root / here.name
+    return None
+
+
+def _found(source: str, root: Path | None) -> Path:
+    """Return where a file or folder is, or say that it is not there."""
+    path = find(source, root)
+    if path is not None:
+        return path
     if source.endswith(".npz") or os.sep not in source:
         if source.endswith(".npz"):
             raise Mistake(f"{brief(source)} is not there: name an existing .npz file")

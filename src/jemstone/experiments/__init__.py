@@ -1,8 +1,11 @@
 """Runs, and how they are judged."""
 
 from jemstone.experiments.begin import begin, device_for
+from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.doctor import Finding, examine
-from jemstone.experiments.evaluation import SUITES, balanced_labels, draw, evaluate
+from jemstone.experiments.drawing import balanced_labels, draw
+from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
+from jemstone.experiments.foreign import load_classifier
 from jemstone.experiments.gradients import InputGradients, compare_gradients, data_of
 from jemstone.experiments.judge import Judge, cache_folder, judge_for, judge_from
 from jemstone.experiments.landscape import Landscape, data_landscape, landscape
@@ -10,18 +13,27 @@ from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.runs import Run
+from jemstone.experiments.store import Store
+from jemstone.experiments.suites import PARTS, SUITES, Judgement, judge_case
 
 __all__ = [
     "ATTACKS",
+    "PARTS",
     "SUITES",
+    "Case",
     "Finding",
     "InputGradients",
     "Judge",
+    "Judgement",
     "Landscape",
     "Run",
+    "Settings",
+    "Store",
     "balanced_labels",
     "begin",
     "cache_folder",
+    "case_of",
+    "case_of_run",
     "compare_gradients",
     "data_landscape",
     "data_of",
@@ -29,10 +41,12 @@ __all__ = [
     "draw",
     "evaluate",
     "examine",
+    "judge_case",
     "judge_for",
     "judge_from",
     "judge_purification",
     "judge_robustness",
     "landscape",
+    "load_classifier",
     "source_commit",
 ]

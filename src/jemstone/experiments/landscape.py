@@ -13,7 +13,7 @@ from torch import Tensor
 
 from jemstone.data import TOYS, DataSet, Images
 from jemstone.errors import Mistake
-from jemstone.experiments.evaluation import balanced_labels, draw
+from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.runs import Run
 from jemstone.functional.energies import marginal_energy
 from jemstone.functional.grid import (

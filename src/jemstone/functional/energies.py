@@ -31,6 +31,7 @@ __all__ = [
     "margin",
     "marginal",
     "marginal_energy",
+    "slope",
     "towards_label",
 ]
 
@@ -197,6 +198,24 @@ def grad_x(potential: Potential, model: EnergyModel, x: Tensor, y: Tensor | None
         x = x.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(potential(model, x, y).sum(), x)
     return gradient
+
+
+def slope(model: EnergyModel, x: Tensor) -> Tensor:
+    r"""Compute :math:`\|\nabla_x E(x)\|_2`, which can itself be differentiated by the images.
+
+    Args:
+        model: the energy.
+        x: images (B, C, H, W).
+
+    Returns:
+        The norms in nats per [0, 1] pixel, (B,).
+    """
+    watched = x.requires_grad
+    with torch.enable_grad():
+        x = x if watched else x.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(model.energy(x).sum(), x, create_graph=watched)
+    # The norm's own gradient at zero is not a number; that of this one is zero.
+    return gradient.flatten(1).square().sum(dim=1).clamp_min(torch.finfo(x.dtype).tiny).sqrt()
 
 
 def grad_stem(stem: nn.Module, x: Tensor, p: Tensor) -> Tensor:

@@ -20,12 +20,15 @@ from jemstone.metrics.calibration import (
     reliability,
 )
 from jemstone.metrics.classification import accuracy, agreement, predictions
+from jemstone.metrics.detection import detect, detection_figures
+from jemstone.metrics.diversity import class_vendi_score, vendi_score
 from jemstone.metrics.fidelity import (
     frechet_distance,
     inception_score,
     kernel_distance,
     precision_recall,
 )
+from jemstone.metrics.frechet import FrechetReference, class_frechet_distance, frechet_curve
 from jemstone.metrics.generation import (
     Seen,
     compare,
@@ -36,14 +39,24 @@ from jemstone.metrics.generation import (
     spread_ratio,
 )
 from jemstone.metrics.inception import Inception
+from jemstone.metrics.laws import LAWS, Verdict
 from jemstone.metrics.purification import Purified, purified_survivors
 from jemstone.metrics.robustness import robust_accuracy
+from jemstone.metrics.scores import SCORES, scores, worst_scores
+from jemstone.metrics.scrutiny import sample_intervals, scrutinise
+from jemstone.metrics.suspicion import nearest_ratio, suspicions
 from jemstone.metrics.temperature import calibration_report, fit_temperature
+from jemstone.metrics.walks import Moment, effective_temperature, follow, walk_figures
 
 __all__ = [
+    "LAWS",
+    "SCORES",
+    "FrechetReference",
     "Inception",
+    "Moment",
     "Purified",
     "Seen",
+    "Verdict",
     "accuracy",
     "agreement",
     "alignment",
@@ -51,11 +64,18 @@ __all__ = [
     "brier_score",
     "calibration",
     "calibration_report",
+    "class_frechet_distance",
+    "class_vendi_score",
     "compare",
     "cosine_alignment",
     "density_coverage",
+    "detect",
+    "detection_figures",
+    "effective_temperature",
     "expected_calibration_error",
     "fit_temperature",
+    "follow",
+    "frechet_curve",
     "frechet_distance",
     "inception_score",
     "judge_samples",
@@ -66,6 +86,7 @@ __all__ = [
     "margin_gradient",
     "measure_alignment",
     "nearest_neighbours",
+    "nearest_ratio",
     "nearest_to",
     "negative_log_likelihood",
     "pgd_survivors",
@@ -75,5 +96,12 @@ __all__ = [
     "reliability",
     "representative_alignment",
     "robust_accuracy",
+    "sample_intervals",
+    "scores",
+    "scrutinise",
     "spread_ratio",
+    "suspicions",
+    "vendi_score",
+    "walk_figures",
+    "worst_scores",
 ]

@@ -1,0 +1,267 @@
+"""What is judged, and how: a model, the data, and everything the parts of a suite share."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jemstone._version import __version__
+from jemstone.data import (
+    UNKNOWN,
+    DataSet,
+    Images,
+    data_root,
+    fingerprint,
+    set_name,
+    unknown_like,
+)
+from jemstone.errors import Mistake, brief
+from jemstone.experiments.judge import Judge, judge_for
+from jemstone.experiments.runs import Run
+from jemstone.experiments.sight import look_once
+from jemstone.experiments.threats import FIELD_EPS
+from jemstone.files import digest_of, is_file
+from jemstone.metrics import Inception, Seen, agreement, inception_score, nearest_to
+from jemstone.metrics.classification import check_logits
+from jemstone.model import JointEnergyModel
+from jemstone.nn.modes import held
+from jemstone.training import Device, Processes
+from jemstone.types import Generator
+
+__all__ = ["Case", "Eyes", "Settings"]
+
+# In [0, 1]: what the budgets train digits and mnist with, and the field's ball on photographs.
+_EPS = {"digits": 0.1, "mnist": 0.1, "fashion-mnist": 0.1}
+_LEAST_FOR_SCORE = 20  # images: two for each of its ten parts
+# Taken where the data root holds them.
+_STRANGERS = {
+    "mnist": ("fashion-mnist",),
+    "fashion-mnist": ("mnist",),
+    "cifar10": ("cifar100", "svhn"),
+    "cifar100": ("cifar10", "svhn"),
+    "svhn": ("cifar10",),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a suite is asked for.
+
+    Args:
+        suite: its name.
+        count: samples of each sampler.
+        seed: of attacks and samples.
+        norm: of the threat model, linf or l2; by default the recipe's.
+        eps: its radius in [0, 1] pixels; by default the recipe's.
+        attacked: the most held-out images that are attacked, the first; by default all, or in the
+            quick suite 1,000 drawn by the seed.
+        unknown: sets of unknown images; by default those that are made from held-out ones, and
+            those usual for the data that its root holds.
+        strangers: the most images of such a set, and of known ones beside it.
+    """
+
+    suite: str = "quick"
+    count: int = 1000
+    seed: int = 0
+    norm: str | None = None
+    eps: float | None = None
+    attacked: int | None = None
+    unknown: tuple[str, ...] | None = None
+    strangers: int = 1000
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """A judge, and what it has seen to compare samples with.
+
+    Args:
+        judge: the eye.
+        reference: held-out images.
+        learnt: the images the model was trained on.
+        yardstick: how near held-out images are to those.
+    """
+
+    judge: Judge | Inception
+    reference: Seen
+    learnt: Seen
+    yardstick: dict[str, float]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Which judge it is, and how accurate on held-out images whose classes it knows."""
+        seen = self.reference
+        right = agreement(seen.logits, seen.labels) if seen.knows_classes else None
+        return {"name": self.judge.name, "accuracy": right, "sha256": self.judge.sha256}
+
+    @property
+    def best_score(self) -> float | None:
+        """The Inception score of real images, which is the scale of the samples'."""
+        logits = self.reference.logits
+        return inception_score(logits)[0] if len(logits) >= _LEAST_FOR_SCORE else None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, the data it is judged on, and how.
+
+    Args:
+        model: the classifier, in eval mode.
+        data: whose test images judge it.
+        settings: what is asked for.
+        about: what stands at the head of the result.
+        run: that trained the model; None for somebody else's classifier.
+        baseline: a plain classifier of the same architecture.
+        root: the folder that holds data sets.
+        device: where to judge.
+        judge: the eye of the samples' figures; by default that of the data.
+        cache: where judges are kept, and what they have seen.
+        processes: that judge together.
+        progress: hears what is done next.
+
+    Raises:
+        Mistake: where the model does not fit the data.
+    """
+
+    model: JointEnergyModel
+    data: DataSet
+    settings: Settings
+    about: Mapping[str, Any] = field(default_factory=dict)
+    run: Run | None = None
+    baseline: JointEnergyModel | None = None
+    root: str | Path | None = None
+    device: Device = field(default_factory=Device)
+    judge: Judge | Inception | None = None
+    cache: Path | None = None
+    processes: Processes = field(default_factory=Processes)
+    progress: Callable[[str], None] = lambda line: None
+
+    def __post_init__(self) -> None:
+        for name, model in (("the model", self.model), ("the baseline", self.baseline)):
+            if model is not None:
+                _check_fit(model, self.data, name, self.device)
+
+    @property
+    def generator(self) -> Generator:
+        """The randomness of everything."""
+        return Generator(self.settings.seed)
+
+    @property
+    def threat(self) -> tuple[str, float]:
+        """Norm and radius of the ball that the model is attacked in."""
+        trained = self.run.recipe.attack if self.run is not None else None
+        norm = self.settings.norm or (trained.norm if trained else "linf")
+        if self.settings.eps is not None:
+            return norm, self.settings.eps
+        if trained is not None and trained.norm == norm:
+            return norm, trained.eps
+        return norm, self.linf_eps if norm == "linf" else 0.5
+
+    @property
+    def linf_eps(self) -> float:
+        """Radius of the Linf ball in which unknown images are attacked."""
+        if self.run is not None and self.run.recipe.attack.norm == "linf":
+            return self.run.recipe.attack.eps
+        return _EPS.get(self.data.name, FIELD_EPS)
+
+    @cached_property
+    def unknown(self) -> dict[str, Images]:
+        """Sets of unknown images, by the name of each.
+
+        Raises:
+            Mistake: where one that was asked for is missing or broken.
+        """
+        names = self.settings.unknown
+        if names is None:
+            names = (*UNKNOWN, *self._at_hand())
+        known, count = self.known, self.settings.strangers
+        return {
+            set_name(name): unknown_like(
+                name, known, self.generator.fold("unknown", name), root=self.root, count=count
+            )
+            for name in names
+        }
+
+    @property
+    def known(self) -> Images:
+        """The held-out images that unknown ones are told from."""
+        return self.data.test.first(self.settings.strangers)
+
+    def _at_hand(self) -> list[str]:
+        """Name the usual sets that the data root holds as archives; nothing is downloaded."""
+        root = data_root(self.root)
+        usual = _STRANGERS.get(self.data.name, ())
+        if root is None:
+            return []
+        held = {name: (root / f"{name}.npz", root / f"{name}_test.npz") for name in usual}
+        return [name for name, archives in held.items() if any(map(is_file, archives))]
+
+    @cached_property
+    def eyes(self) -> Eyes:
+        """The judge of the data, and what it has seen of it."""
+        self.progress("the judge")
+        return self.processes.in_turn(self._open_eyes)
+
+    def _open_eyes(self) -> Eyes:
+        assert self.run is not None
+        judge = self.judge or judge_for(
+            self.data, self.cache, device=self.device, progress=self.progress
+        )
+        judged, learnt = fingerprint(self.data), self.run.environment["data_fingerprint"]
+        own = self.data if judged == learnt else self.run.data()
+        reference = look_once(self.data.test, judge, f"{judged} test", self.cache, self.progress)
+        trained = look_once(own.train, judge, f"{learnt} train", self.cache, self.progress)
+        return Eyes(judge, reference, trained, nearest_to(trained, reference))
+
+    @cached_property
+    def key(self) -> str:
+        """A digest of all that the figures depend on: weights, data, settings, version."""
+        parts = {
+            "weights": _digest(self.model),
+            "baseline": None if self.baseline is None else _digest(self.baseline),
+            "data": fingerprint(self.data),
+            "unknown": [digest_of({"pixels": images.pixels}) for images in self.unknown.values()]
+            if self.settings.suite == "full"
+            else [],
+            "judge": None if self.judge is None else [self.judge.name, self.judge.sha256],
+            "run": None if self.run is None else str(self.run.path),
+            "settings": dataclasses.asdict(self.settings),
+            "device": str(self.device),
+            "version": __version__,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(model: JointEnergyModel) -> str:
+    state = model.state_dict()
+    return digest_of({n: t.detach().cpu().contiguous() for n, t in state.items()})
+
+
+def _check_fit(model: JointEnergyModel, data: DataSet, name: str, device: Device) -> None:
+    """Refuse a model that does not answer two of the data's images with K finite logits each.
+
+    Raises:
+        Mistake: saying what it answers.
+    """
+    x = data.test.first(2).x.to(device.name)
+    try:
+        with held(model), torch.no_grad():
+            logits = model.logits(x)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise Mistake(
+            f"{name} cannot read {data.name}'s images, {data.shape} in [0, 1]: {brief(error)}"
+        ) from error
+    shape = tuple(getattr(logits, "shape", ()))
+    if shape != (len(x), len(data.classes)):
+        raise Mistake(
+            f"{name} answers {len(x)} images of {data.name} by {shape}, not by logits "
+            f"({len(x)}, {len(data.classes)}): judge it on data of its own classes"
+        )
+    check_logits(logits)

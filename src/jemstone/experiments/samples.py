@@ -1,0 +1,117 @@
+"""The part of a suite that judges a run as a generator."""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jemstone.data import Images, to_bytes
+from jemstone.experiments.case import Case
+from jemstone.experiments.drawing import balanced_labels, draw
+from jemstone.metrics import Seen, compare, look, predictions, scrutinise, suspicions
+
+__all__ = ["judge_generation", "picture"]
+
+_SAMPLERS = ("combined", "energy", "attack")
+_ROWS = 8  # of a picture; its columns are classes
+
+
+def picture(images: Tensor, labels: Tensor, classes: int) -> str:
+    """Draw the first images of each class as a PNG, in base64: one class a column.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        labels: int64 (N,).
+        classes: K; at most 20 are drawn.
+    """
+    from torchvision.utils import make_grid, save_image
+
+    columns = min(classes, 20)
+    blank = torch.zeros_like(images[:1])
+    by_class = [
+        torch.cat([images[labels == k][:_ROWS], *[blank] * _ROWS])[:_ROWS] for k in range(columns)
+    ]
+    x = torch.stack(by_class, dim=1).flatten(0, 1).float() / 255.0
+    enlarge = max(1, 32 // x.shape[-1])
+    x = x.repeat_interleave(enlarge, dim=-1).repeat_interleave(enlarge, dim=-2)
+    file = io.BytesIO()
+    save_image(make_grid(x, nrow=columns, padding=2, pad_value=0.5), file, format="png")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def judge_generation(case: Case) -> dict[str, Any]:
+    """Judge each sampler from scratch, beside its own init, and the buffer's chains.
+
+    Returns:
+        ``judge``, ``reference``, ``generation`` (rows), and ``pictures``, which no JSON keeps.
+    """
+    if case.run is None:
+        return {"generation": []}
+    eyes, rows, pictures = case.eyes, [], {}
+    y = balanced_labels(case.settings.count, case.run.classes)
+    begun = _init(case, y) if case.settings.suite == "full" else None
+    for name in ("init", *_SAMPLERS):
+        case.progress(f"{case.settings.count} samples by {name}")
+        began = time.perf_counter()
+        # One stream for all: each sampler starts from the same draws of the init.
+        images = Images(to_bytes(_draw(case, name, y, "samples")), y)
+        seconds = (time.perf_counter() - began) / len(images)
+        rows.append({**_row(case, name, images, "scratch", begun), "seconds_per_image": seconds})
+        pictures[name] = picture(images.pixels, y, case.run.classes)
+    chains = case.run.chains()
+    if chains is not None:
+        case.progress("the replay buffer's chains")
+        # A chain on E(x) may leave the class it began in, so it is labelled by what it shows.
+        pixels = to_bytes(chains[: case.settings.count])
+        nameless = Images(pixels, torch.zeros(len(pixels)).long())
+        images = Images(pixels, predictions(case.model, nameless).argmax(dim=1))
+        rows.append({**_row(case, "chains", images, "buffer", begun), "seconds_per_image": None})
+        pictures["chains"] = picture(pixels, images.labels, case.run.classes)
+    reference = {
+        "data": case.data.name,
+        "split": "test",
+        "n": len(case.data.test),
+        "is": eyes.best_score,
+    }
+    return {
+        "judge": eyes.told,
+        "reference": reference,
+        "generation": rows,
+        "pictures": pictures,
+    }
+
+
+def _draw(case: Case, sampler: str, y: Tensor, stream: str) -> Tensor:
+    assert case.run is not None
+    return draw(
+        case.model,
+        case.run.sampler(sampler),
+        y,
+        case.generator.fold(stream),
+        device=case.device,
+        processes=case.processes,
+    )
+
+
+def _init(case: Case, y: Tensor) -> Seen:
+    """Look at draws of the init that no sampler begins with."""
+    return look(Images(to_bytes(_draw(case, "init", y, "inits")), y), case.eyes.judge)
+
+
+def _row(
+    case: Case, sampler: str, images: Images, origin: str, begun: Seen | None
+) -> dict[str, Any]:
+    """Return every figure of some samples; what takes longer where the suite is full."""
+    eyes = case.eyes
+    seen = look(images, eyes.judge)
+    figures = compare(seen, eyes.reference, eyes.learnt, eyes.yardstick)
+    row = {"sampler": sampler, "origin": origin, **figures}
+    if begun is not None:
+        row |= scrutinise(seen, eyes.reference, eyes.learnt, case.generator.fold("scrutiny"))
+        row["flags"] = suspicions(seen, eyes.reference, eyes.learnt, begun)
+    return row

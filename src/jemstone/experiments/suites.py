@@ -1,0 +1,201 @@
+"""Suites: named parts, each from a case to a fragment of the contract's JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from jemstone.experiments.case import Case
+from jemstone.experiments.purification import judge_purification
+from jemstone.experiments.robustness import ATTACKS, judge_robustness
+from jemstone.experiments.samples import judge_generation
+from jemstone.experiments.store import Store
+from jemstone.experiments.threats import attacked_images, radii
+from jemstone.experiments.walking import judge_walks
+from jemstone.files import finite
+from jemstone.functional.energies import marginal
+from jemstone.functional.statistics import wilson_interval
+from jemstone.metrics import (
+    agreement,
+    calibration,
+    calibration_report,
+    detect,
+    predictions,
+    robust_accuracy,
+)
+from jemstone.recipes import build_walk
+
+__all__ = ["PARTS", "SUITES", "Judgement", "judge_case"]
+
+Shelf = MutableMapping[str, Any]
+Part = Callable[[Case, Shelf], dict[str, Any]]
+
+_PGD_STEPS, _RESTARTS = 20, 2
+_CURVE = (0.25, 0.5, 1.5, 2.0, 4.0)
+_ATTACK: dict[str, Any] = {"steps": 40, "restarts": 2}
+_PURIFIED, _PURIFYING = 40, {"steps": 10, "repetitions": 16}
+_DETECTION_STEPS, _ATTACKED_STRANGERS = 20, 100
+
+
+def judge_classification(case: Case, shelf: Shelf) -> dict[str, Any]:
+    """Judge accuracy, with Wilson's 95 % interval, and calibration on all held-out images."""
+    case.progress(f"accuracy and calibration, {case.device}")
+    labels = case.data.test.labels
+    logits = predictions(case.model, case.data.test)
+    accuracy = agreement(logits, labels)
+    calibrated: dict[str, Any] = dict(calibration(logits, labels))
+    if case.settings.suite == "full":
+        calibrated = calibration_report(logits, labels, generator=case.generator)
+    return {
+        "n": len(labels),
+        "accuracy": accuracy,
+        "accuracy_interval": list(wilson_interval(round(accuracy * len(labels)), len(labels))),
+        "calibration": calibrated,
+    }
+
+
+def judge_by_pgd(case: Case, shelf: Shelf) -> dict[str, Any]:
+    """Judge robust accuracy at the trained radius, half of it, and the field's on colour images."""
+    norm, eps = case.threat
+    case.progress(f"robust accuracy, {norm}")
+    test, most = case.data.test, case.settings.attacked
+    rows = robust_accuracy(
+        case.model,
+        test.first(most) if most is not None else attacked_images(test, case.generator),
+        norm,
+        radii(norm, eps, case.data),
+        generator=case.generator.fold("attack"),
+        steps=_PGD_STEPS,
+        restarts=_RESTARTS,
+    )
+    return {"robust_accuracy": rows}
+
+
+def judge_attacks(case: Case, shelf: Shelf) -> dict[str, Any]:
+    """Judge robust accuracy by every attack that is installed, over radii around the trained."""
+    norm, eps = case.threat
+    attacks = [name for name in ATTACKS if name != "autoattack" or find_spec("pyautoattack")]
+    left_out = [name for name in ATTACKS if name not in attacks]
+    if left_out:
+        case.progress("AutoAttack is left out: pip install 'jemstone[attack]' adds it")
+    images = case.data.test.first(case.settings.attacked)
+    rows = judge_robustness(
+        case.model,
+        images.x,
+        images.labels,
+        eps=[eps],
+        norm=norm,
+        curve=[factor * eps for factor in _CURVE],
+        attacks=attacks,
+        generator=case.generator.fold("attack"),
+        store=shelf,
+        progress=case.progress,
+        **_ATTACK,
+    )
+    return {"robust_accuracy": rows, "attacks_left_out": left_out}
+
+
+def judge_refinement(case: Case, shelf: Shelf) -> dict[str, Any]:
+    """Judge the run's walk on E(x) as a defence that moves images before they are classified."""
+    if case.run is None:
+        return {"purification": []}
+    norm, eps = case.threat
+    images = case.data.test.first(case.settings.attacked).first(_PURIFIED)
+    rows = judge_purification(
+        case.model,
+        build_walk(case.run.recipe.sampling.energy, marginal),
+        images.x,
+        images.labels,
+        eps=[eps],
+        norm=norm,
+        generator=case.generator.fold("purification"),
+        store=shelf,
+        progress=case.progress,
+        **_PURIFYING,
+    )
+    return {"purification": rows}
+
+
+def judge_detection(case: Case, shelf: Shelf) -> dict[str, Any]:
+    """Judge how unknown inputs are told from known ones, clean and attacked."""
+    rows = detect(
+        case.model,
+        case.known,
+        case.unknown,
+        generator=case.generator.fold("unknown attacks"),
+        eps_list=[case.linf_eps],
+        steps=_DETECTION_STEPS,
+        attacked=_ATTACKED_STRANGERS,
+        baseline=case.baseline,
+        progress=case.progress,
+    )
+    return {"ood": rows}
+
+
+PARTS: dict[str, Part] = {
+    "classification": judge_classification,
+    "pgd": judge_by_pgd,
+    "attacks": judge_attacks,
+    "purification": judge_refinement,
+    "detection": judge_detection,
+    "generation": lambda case, shelf: judge_generation(case),
+    "walks": lambda case, shelf: judge_walks(case),
+}
+"""By name: of a case, and of what the part has kept of itself, the keys that it adds."""
+
+SUITES: dict[str, tuple[str, ...]] = {
+    "quick": ("classification", "pgd", "generation"),
+    "full": tuple(name for name in PARTS if name != "pgd"),
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came of a case.
+
+    Args:
+        figures: the contract's mapping, ready for JSON.
+        pictures: PNGs in base64, by title.
+    """
+
+    figures: dict[str, Any]
+    pictures: dict[str, str]
+
+
+def judge_case(case: Case, store: Store | None = None) -> Judgement:
+    """Run the parts of a case's suite that are not done yet.
+
+    Args:
+        case: what is judged, and how.
+        store: keeps each part as it is done; none by default.
+
+    Raises:
+        Mistake: where a part cannot be judged.
+    """
+    done = case.processes.in_turn(store.read) if store is not None else {}
+    case.processes.wait()  # no part is kept before every process has read which are there
+    figures: dict[str, Any] = {**case.about, "suite": case.settings.suite, "ood": []}
+    pictures: dict[str, str] = {}
+    seconds: dict[str, float] = {}
+    parts = SUITES[case.settings.suite]
+    for number, name in enumerate(parts):
+        part = done.get(name)
+        if part is None:
+            case.progress(f"part {number + 1} of {len(parts)}: {name}")
+            began = time.perf_counter()
+            keeps = store is not None and case.processes.leads
+            shelf: Shelf = store.shelf(name) if store is not None and keeps else {}
+            part = finite({**PARTS[name](case, shelf), "seconds": time.perf_counter() - began})
+            if store is not None and keeps:
+                store.write(name, part)
+        else:
+            case.progress(f"part {number + 1} of {len(parts)}: {name}, kept from before")
+        seconds[name] = part["seconds"]
+        pictures |= part.get("pictures", {})
+        figures |= {k: v for k, v in part.items() if k not in ("pictures", "seconds")}
+    if case.settings.suite == "full":
+        figures["seconds"] = seconds
+    return Judgement(figures, pictures)

@@ -1,0 +1,126 @@
+"""The part of a suite that follows a run's walks, ten times longer than they were made for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from jemstone.data import Images, to_bytes
+from jemstone.experiments.case import Case
+from jemstone.experiments.drawing import balanced_labels
+from jemstone.experiments.samples import picture
+from jemstone.functional.energies import energy, marginal
+from jemstone.metrics import (
+    FrechetReference,
+    agreement,
+    effective_temperature,
+    follow,
+    inception_score,
+    look,
+    walk_figures,
+)
+from jemstone.metrics.walks import last_walk
+from jemstone.samplers import SGLD
+
+__all__ = ["judge_walks", "moments"]
+
+_SAMPLERS = ("combined", "energy")
+_LONGER = 10
+_MOST = 500  # chains
+_BATCH = 250
+_HOLDS, _SATURATES = 1.5, 0.3
+
+
+def moments(steps: int) -> list[int]:
+    """Choose the steps to look at: start, quarters, end, and on to ten times that.
+
+    >>> moments(8)
+    [0, 2, 4, 6, 8, 12, 16, 24, 40, 80]
+    """
+    factors = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+    return sorted({round(factor * steps) for factor in factors})
+
+
+def judge_walks(case: Case) -> dict[str, Any]:
+    """Follow the walks of each sampler to ten times their length.
+
+    Returns:
+        ``walks``: for each sampler its ``walk`` (steps, step size, noise, clip, temperature), the
+        ``rows`` of :func:`jemstone.metrics.walk_figures` with ``fid``, ``is`` and ``agreement`` of
+        the images at that step, and what comes ``after``: the ratio of the last FID to that at the
+        walk's own end, the share of pixels that left (0, 1) since, and a verdict. ``data`` has the
+        held-out images' mean energy and share of pixels at the bounds.
+    """
+    if case.run is None:
+        return {"walks": []}
+    found, pictures = [], {}
+    for name in _SAMPLERS:
+        sampler = case.run.sampler(name)
+        walk = sampler.stages.stages[last_walk(sampler)]
+        assert isinstance(walk, SGLD)
+        steps = moments(walk.steps)
+        case.progress(f"the walk of {name}, {steps[-1]} steps instead of {walk.steps}")
+        y = balanced_labels(min(case.settings.count, _MOST), case.run.classes)
+        batches = []
+        for places in torch.arange(len(y)).split(_BATCH):
+            stream = case.generator.fold("samples").at(places)
+            labels = y[places].to(case.device.name)
+            batches.append(follow(case.model, sampler, labels, stream, steps))
+        rows = walk_figures(batches)
+        root = FrechetReference(case.eyes.reference.features)
+        for row, parts in zip(rows, zip(*batches, strict=True), strict=True):
+            images = Images(to_bytes(torch.cat([moment.x for moment in parts])), y)
+            seen = look(images, case.eyes.judge)
+            row["fid"] = root.distance(seen.features)
+            row["is"] = inception_score(seen.logits)[0]
+            row["agreement"] = agreement(seen.logits, y) if seen.knows_classes else None
+        pictures[f"{name}, {_LONGER} times longer"] = picture(images.pixels, y, case.run.classes)
+        about = {
+            "steps": walk.steps,
+            "inner": getattr(walk, "inner", 1),
+            "step_size": walk.step_size,
+            "noise": walk.noise,
+            "clip": walk.clip,
+            "temperature": effective_temperature(walk),
+        }
+        row = {"sampler": name, "n": len(y), "walk": about, "rows": rows}
+        found.append({**row, "data": _of_data(case, walk), "after": _after(rows, walk.steps)})
+    return {"walks": found, "pictures": pictures}
+
+
+def _of_data(case: Case, walk: SGLD) -> dict[str, float]:
+    """Return the held-out images' mean energy and share of pixels at the bounds."""
+    potential = energy if walk.potential is energy else marginal
+    energies = []
+    with torch.no_grad():
+        for x, y in case.data.test.first(1000).batches(_BATCH):
+            parts = (part.to(case.device.name) for part in (x, y))
+            energies.append(potential(case.model, *parts).cpu())
+    x = case.data.test.first(1000).x
+    return {
+        "energy": float(torch.cat(energies).mean()),
+        "at_bounds": float(((x <= 0) | (x >= 1)).double().mean()),
+    }
+
+
+def _after(rows: list[dict[str, Any]], steps: int) -> dict[str, Any]:
+    """Say what becomes of images when the walk goes on."""
+    end = next(row for row in rows if row["step"] == steps)
+    last = rows[-1]
+    ratio = last["fid"] / end["fid"] if end["fid"] > 0 else None
+    left = last["at_bounds"] - end["at_bounds"]
+    if left > _SATURATES * (1.0 - end["at_bounds"]):
+        verdict = "saturates"
+    elif ratio is None or ratio > _HOLDS:
+        verdict = "decays"
+    else:
+        verdict = "holds"
+    return {
+        "steps": last["step"],
+        "fid_ratio": ratio,
+        "saturated_since": left,
+        "verdict": verdict,
+        "rule": f"saturates: {_SATURATES:.0%} of the pixels that were inside (0, 1) no longer are; "
+        f"decays: FID is over {_HOLDS:g} times that at the walk's own end; holds: neither",
+    }

@@ -1,0 +1,184 @@
+"""The plots of an evaluation, each as an SVG that stands alone."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["Plot", "plots"]
+
+Result = Mapping[str, Any]
+Plot = Callable[[Any, Result], bool]
+"""Draws on a figure; False where the result has nothing for it."""
+
+_COLOURS = ("#0b5fa5", "#c2410c", "#15803d", "#7e22ce", "#525252", "#b91c1c")
+
+
+def plots(result: Result) -> dict[str, str]:
+    """Draw what a result has figures for.
+
+    Args:
+        result: of a suite.
+
+    Returns:
+        By title, data addresses of SVGs.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    found = {}
+    style: dict[Any, Any] = {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.3,
+        "svg.hashsalt": "jemstone",
+    }
+    with rc_context(style):
+        for title, draw in PLOTS.items():
+            figure = Figure(figsize=(5.2, 3.1), layout="constrained")
+            FigureCanvasSVG(figure)
+            if not draw(figure, result):
+                continue
+            file = io.BytesIO()
+            figure.savefig(file, format="svg", metadata={"Date": None})
+            found[title] = "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
+    return found
+
+
+def _robustness(figure: Any, result: Result) -> bool:
+    rows = [row for row in result.get("robust_accuracy", ()) if row["value"] is not None]
+    if not rows:
+        return False
+    axis = figure.subplots()
+    attacks = list(dict.fromkeys((row["attack"], row["norm"]) for row in rows))
+    for number, (attack, norm) in enumerate(attacks):
+        own = sorted(
+            (row for row in rows if (row["attack"], row["norm"]) == (attack, norm)),
+            key=lambda row: row["eps"],
+        )
+        _line(
+            axis,
+            [row["eps"] for row in own],
+            [row["value"] for row in own],
+            f"{attack}, {norm}",
+            number,
+            [row.get("interval") for row in own],
+        )
+    axis.axhline(result["accuracy"], color="black", linewidth=0.8, linestyle=":")
+    axis.set(xlabel="radius of the ball, in [0, 1] pixels", ylabel="robust accuracy", ylim=(0, 1))
+    axis.legend(fontsize=7)
+    return True
+
+
+def _reliability(figure: Any, result: Result) -> bool:
+    bins = result.get("calibration", {}).get("reliability")
+    if not bins:
+        return False
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":")
+    _line(axis, [b["confidence"] for b in bins], [b["accuracy"] for b in bins], "bins", 0)
+    axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+    return True
+
+
+def _detection(figure: Any, result: Result) -> bool:
+    rows = [row for row in result.get("ood", ()) if row["score"] == "log p(x)"]
+    if not rows:
+        return False
+    axis = figure.subplots()
+    names = list(dict.fromkeys(row["data"] for row in rows))
+    kinds = [("clean", [r for r in rows if r["attack"] is None])]
+    kinds.append(("attacked", [r for r in rows if r["attack"] is not None]))
+    for number, (kind, own) in enumerate(kinds):
+        for key, marker, label in (("auroc", "o", kind), ("baseline_auroc", "x", f"{kind}, plain")):
+            points = [(names.index(r["data"]), r[key]) for r in own if r[key] is not None]
+            if points:
+                places, values = zip(*points, strict=True)
+                axis.scatter(values, places, marker=marker, color=_COLOURS[number], label=label)
+    axis.axvline(0.5, color="black", linewidth=0.8, linestyle=":")
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="AUROC of log p(x)", xlim=(-0.03, 1.03))
+    axis.legend(fontsize=7)
+    return True
+
+
+def _sample_count(figure: Any, result: Result) -> bool:
+    rows = [row for row in result.get("generation", ()) if row.get("curve")]
+    if not rows:
+        return False
+    axis = figure.subplots()
+    for number, row in enumerate(rows):
+        curve = row["curve"]
+        label = f"{row['sampler']} ({row['origin']})"
+        _line(axis, curve["n"], curve["fid"], label, number)
+        if row["fid_infinity"] is not None:
+            axis.axhline(
+                row["fid_infinity"],
+                color=_COLOURS[number % len(_COLOURS)],
+                linewidth=0.8,
+                linestyle=":",
+            )
+    axis.set(xlabel="samples (dotted: infinitely many)", ylabel="FID", yscale="log")
+    axis.legend(fontsize=7)
+    return True
+
+
+def _walk(name: str, label: str) -> Plot:
+    def draw(figure: Any, result: Result) -> bool:
+        walks = result.get("walks", ())
+        if not walks:
+            return False
+        axis = figure.subplots()
+        for number, walk in enumerate(walks):
+            rows = walk["rows"]
+            band = None
+            if name == "energy":
+                band = [[row["energy_low"], row["energy_high"]] for row in rows]
+            steps = [row["step"] for row in rows]
+            _line(axis, steps, [row[name] for row in rows], walk["sampler"], number, band)
+            colour = _COLOURS[number]
+            axis.axvline(walk["walk"]["steps"], color=colour, linewidth=0.8, linestyle=":")
+            if name in walk["data"]:
+                axis.axhline(walk["data"][name], color=colour, linewidth=0.8, linestyle="--")
+        axis.set_xscale("symlog", linthresh=max(1, walks[0]["walk"]["steps"]))
+        if name == "fid":
+            axis.set_yscale("log")
+        axis.set(xlabel="steps (dotted: as trained for)", ylabel=label)
+        axis.legend(fontsize=7)
+        return True
+
+    return draw
+
+
+def _line(
+    axis: Any,
+    x: list[float],
+    y: list[float],
+    label: str,
+    number: int,
+    band: list[Any] | None = None,
+) -> None:
+    """Draw a line through points, and a band around it where every point has one."""
+    colour = _COLOURS[number % len(_COLOURS)]
+    axis.plot(x, y, marker="o", markersize=3, linewidth=1.2, color=colour, label=label)
+    if band and all(edge is not None for edge in band):
+        low, high = zip(*band, strict=True)
+        axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+PLOTS: dict[str, Plot] = {
+    "Robust accuracy": _robustness,
+    "Reliability": _reliability,
+    "Unknown inputs": _detection,
+    "FID by the number of samples": _sample_count,
+    "FID along the walk": _walk("fid", "FID"),
+    "Energy along the walk (dashed: held-out images)": _walk("energy", "energy, in nats"),
+    "Pixels at the bounds (dashed: held-out images)": _walk("at_bounds", "share of pixels"),
+    "Distance from the walk's start": _walk("displacement", "RMS, in [0, 1] pixels"),
+}
+"""By title, in the page's order."""

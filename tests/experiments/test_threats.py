@@ -1,0 +1,55 @@
+"""What the quick suite attacks is drawn by the seed, and at radii that papers name."""
+
+import pytest
+import torch
+
+from jemstone.data import DataSet, Images
+from jemstone.experiments import PARTS, Settings, case_of
+from jemstone.experiments.threats import attacked_images, radii
+from jemstone.model import JointEnergyModel
+from jemstone.nn import ConvNet
+from jemstone.random import Generator
+
+
+def images(count, channels=1):
+    pixels = (torch.arange(count) % 256).to(torch.uint8)[:, None, None, None]
+    return Images(pixels.expand(-1, channels, 2, 2), torch.arange(count))
+
+
+def test_a_thousand_images_are_drawn_once_each_by_the_seed():
+    assert len(attacked_images(images(1000), Generator(0))) == 1000
+    drawn = attacked_images(images(1500), Generator(0))
+    assert len(drawn.labels.unique()) == len(drawn) == 1000
+    assert torch.equal(drawn.labels % 256, drawn.pixels[:, 0, 0, 0].long())
+    assert int(drawn.labels.max()) > 1000
+    assert torch.equal(drawn.labels, attacked_images(images(1500), Generator(0)).labels)
+    assert not torch.equal(drawn.labels, attacked_images(images(1500), Generator(1)).labels)
+
+
+@pytest.mark.parametrize(
+    ("norm", "eps", "channels", "expected"),
+    [
+        ("linf", 0.1, 1, [0.05, 0.1]),
+        ("linf", 0.05, 3, [0.025, 8 / 255, 0.05]),
+        ("linf", 8 / 255, 3, [4 / 255, 8 / 255]),
+        ("l2", 0.5, 3, [0.25, 0.5]),
+    ],
+)
+def test_colour_images_are_held_to_the_fields_radius(norm, eps, channels, expected):
+    few = Images(images(4, channels).pixels, torch.arange(4))
+    assert radii(norm, eps, DataSet("own", few, few, tuple("abcd"), False)) == expected
+
+
+@pytest.mark.parametrize(("attacked", "count"), [(None, 12), (5, 5)])
+def test_a_row_says_how_many_images_were_attacked(attacked, count, monkeypatch):
+    monkeypatch.setattr("jemstone.experiments.threats._ATTACKED", 12)
+    monkeypatch.setattr("jemstone.experiments.suites._PGD_STEPS", 1)
+    pixels = (Generator(0).uniform((20, 3, 8, 8)) * 255).to(torch.uint8)
+    some = Images(pixels, torch.arange(20) % 3)
+    data = DataSet("own", some, some, tuple("abc"), False)
+    model = JointEnergyModel(ConvNet(3, 3, 2)).eval()
+    case = case_of(model, data, Settings("quick", eps=0.1, attacked=attacked))
+    rows = PARTS["pgd"](case, {})["robust_accuracy"]
+    assert [(row["eps"], row["n"]) for row in rows] == [
+        (eps, count) for eps in (8 / 255, 0.05, 0.1)
+    ]
