@@ -56,5 +56,5 @@ def test_a_folder_of_something_else_is_left_alone(source, tmp_path):
     (tmp_path / "notes").touch()
     with pytest.raises(Mistake, match="something else"):
         Plan(source, samples=20).joined(tmp_path, load(source))
-    with pytest.raises(Mistake, match="is a file"):
+    with pytest.raises(Mistake, match="exists: choose another"):
         Plan(source, samples=20).joined(tmp_path / "notes", load(source))

@@ -15,7 +15,7 @@ from jemstone.data import TOYS, DataSet, fingerprint, set_name
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.flow_runs import FLOWS
 from jemstone.experiments.reproduction.rows import NETWORKS, ROWS, networks_of
-from jemstone.files import check_name, read_json, write_json
+from jemstone.files import check_new, read_json, write_json
 from jemstone.recipes import BUDGETS, Recipe, changed, recipe_for, to_yaml
 
 __all__ = ["FEATURES", "Plan"]
@@ -84,7 +84,8 @@ class Plan:
     @property
     def count(self) -> int:
         """Samples of each sampler."""
-        return self.samples or _SAMPLES.get(self.budget, _USUAL_SAMPLES)
+        usual = _SAMPLES.get(self.budget, _USUAL_SAMPLES)
+        return usual if self.samples is None else self.samples
 
     @property
     def eye(self) -> str:
@@ -160,9 +161,8 @@ class Plan:
         Raises:
             Mistake: where the folder is of another plan, or no reproduction's.
         """
-        check_name(out)
-        if out.exists() and not out.is_dir():
-            raise Mistake(f"{out} is a file: choose another --out")
+        if not out.is_dir():
+            check_new(out)
         if not (out / _FILE).is_file():
             # Runs alone may be there: trained before, by many machines.
             if out.is_dir() and {path.name for path in out.iterdir()} - {"runs"}:
