@@ -59,6 +59,7 @@ def test_a_table_is_written_and_more_may_be_added(argv, tmp_path, monkeypatch, c
     assert second["seeds"] == [0, 5]
     assert second["rows"][0]["fid"]["values"][0] == first["rows"][0]["fid"]["mean"]
     assert {p: p.read_bytes() for p in kept} == kept
+    capsys.readouterr()
     for other in (["--n", "30"], ["--budget", "small"], ["--steps", "3"]):
         assert main([*argv, *ROW, *other]) == 2
         told = capsys.readouterr().err.splitlines()

@@ -10,11 +10,12 @@ import torch
 
 from jemstone.data import load
 from jemstone.experiments import judge_from, suites
-from jemstone.experiments.reproduction import Plan, Work, networks
+from jemstone.experiments.reproduction import Plan, Work, networks, plan
 from jemstone.files import write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet
 from jemstone.random import Generator
+from jemstone.recipes import changed
 from jemstone.training import Device
 
 
@@ -59,8 +60,14 @@ def flows(monkeypatch):
     return Flow.trained
 
 
+SMALL = {"network.width": 1, "sampling.unconditional.steps": 6, "chains.size": 30}
+
+
 @pytest.fixture(autouse=True)
-def weak_attack(monkeypatch):
+def small(monkeypatch):
+    """Make networks, walks and attacks small enough for a test."""
+    recipe_for = plan.recipe_for
+    monkeypatch.setattr(plan, "recipe_for", lambda *named: changed(recipe_for(*named), SMALL))
     monkeypatch.setattr(suites, "_PGD_STEPS", 2)
     monkeypatch.setattr(suites, "_RESTARTS", 1)
 
@@ -102,11 +109,11 @@ def work(source, judge_file, tmp_path):
 
     def build(out="out", progress=lambda line: None, watched=None, **fields):
         fields = {"seeds": (0, 1), "budget": "quick", "samples": 20, "steps": 2} | fields
-        plan = Plan(source, judge=digest, **fields).joined(tmp_path / out, data)
+        asked = Plan(source, judge=digest, **fields).joined(tmp_path / out, data)
         more = {} if watched is None else {"watched": watched}
         device = Device()
         return Work(
-            plan, data, tmp_path / out, None, None, device, device, None, progress=progress, **more
+            asked, data, tmp_path / out, None, None, device, device, None, progress=progress, **more
         )
 
     return build
