@@ -48,6 +48,10 @@ class Trained:
     steps: int | None = None
     peak: int | None = None
 
+    def opened(self) -> Run | None:
+        """Return the run anew: what it reads of its folder is let go with it."""
+        return None if self.run is None else dataclasses.replace(self.run)
+
 
 def check_runs(work: Work) -> None:
     """Refuse what cannot be trained, adopted or gone on with, before anything is written.

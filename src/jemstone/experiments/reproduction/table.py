@@ -237,7 +237,7 @@ def _cell(network: str, sampler: str, measured: Measured) -> dict[str, Any] | No
         "network": network,
         "sampler": sampler,
         "origin": "buffer" if sampler == "buffer" else "scratch",
-        "status": "done" if figures["n"] is not None else "failed",
+        "status": "done" if figures["n"] is not None else _worst(measured.of(network)),
         "error": None if figures["n"] is not None else next(iter(failures.values())),
         **figures,
         "cost": measured.cost(network, sampler),
