@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jemstone._version import __version__
@@ -84,6 +84,45 @@ def _broken(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _laws(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what each law says that was checked on a row, by name."""
+    return {
+        name: verdict["law"]
+        for row in rows
+        for name, verdict in (row.get("laws") or {}).items()
+        if isinstance(verdict, Mapping)
+    }
+
+
+def _radius(row: Mapping[str, Any]) -> str:
+    """Say how a row's unknown images were attacked."""
+    return f"{row['attack']['norm']} {row['attack']['eps']:.3g}" if row["attack"] else "none"
+
+
+def _told(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Lay out AUROCs: a line for each set and attack, a column for each score."""
+    lines: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        lines.setdefault((row["data"], _radius(row)), []).append(row)
+    names = [row["score"] for row in next(iter(lines.values()), [])]
+    return {
+        "scores": names,
+        "lines": [
+            {
+                "data": data,
+                "attack": attack,
+                "aurocs": [row["auroc"] for row in own],
+                "best": max(row["auroc"] for row in own),
+                "plain": max(
+                    (r["baseline_auroc"] for r in own if r["baseline_auroc"] is not None),
+                    default=None,
+                ),
+            }
+            for (data, attack), own in lines.items()
+        ],
+    }
+
+
 def page(result: Mapping[str, Any], pictures: Mapping[str, str] | None = None) -> str:
     """Write an evaluation as HTML, its plots and pictures inside.
 
@@ -102,11 +141,15 @@ def page(result: Mapping[str, Any], pictures: Mapping[str, str] | None = None) -
     )
     environment.filters["percent"] = lambda value: "-" if value is None else f"{value:.1%}"
     environment.filters["figure"] = lambda value: "-" if value is None else f"{value:.3g}"
+    environment.filters["three"] = lambda value: "-" if value is None else f"{value:.3f}"
     environment.filters["broken"] = _broken
+    environment.filters["radius"] = _radius
     return environment.get_template("evaluation.html").render(
         result=result,
         doubts=doubts(result),
         plots=plots(result),
+        told=_told(result.get("ood", ())),
+        laws=_laws(result.get("robust_accuracy", ())),
         pictures=pictures or {},
         version=__version__,
     )
