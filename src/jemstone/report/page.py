@@ -53,23 +53,37 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
         and row["baseline_auroc"] is not None
         and row["baseline_auroc"] > row["auroc_interval"][1]
     ]
-    for row in beaten:
-        yield (
-            f"unknown inputs, {row['data']} by {row['score']}: AUROC {row['auroc']:.3f}, where a "
-            f"plain classifier has {row['baseline_auroc']:.3f}"
-        )
+    for data in dict.fromkeys(row["data"] for row in beaten):
+        scores = [
+            f"{row['score']} ({row['auroc']:.3f} against {row['baseline_auroc']:.3f})"
+            for row in beaten
+            if row["data"] == data
+        ]
+        yield f"unknown inputs, {data}: a plain classifier's AUROC is higher by {', '.join(scores)}"
+    yield from _overtaken(result.get("ood", ()))
     for row in result.get("generation", ()):
         if row["sampler"] == "init":
             continue
-        for name, flag in row.get("flags", {}).items():
-            if flag["raised"]:
-                yield f"samples by {row['sampler']} ({row['origin']}): {_SUSPICIONS[name]}"
+        raised = [_SUSPICIONS[n] for n, flag in row.get("flags", {}).items() if flag["raised"]]
+        if raised:
+            yield f"samples by {row['sampler']} ({row['origin']}): {'; '.join(raised)}"
     for walk in result.get("walks", ()):
         after = walk["after"]
         if after["verdict"] in _WALKS:
             yield (
                 f"the walk of {walk['sampler']} {after['verdict']} when it goes on to "
                 f"{after['steps']} steps, ten times its own number"
+            )
+
+
+def _overtaken(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Compare the best scores of both, each its own, also under attack."""
+    for line in _told(rows)["lines"]:
+        if line["plain"] is not None and line["plain"] > line["best"]:
+            attacked = "" if line["attack"] == "none" else f" attacked in {line['attack']}"
+            yield (
+                f"unknown inputs, {line['data']}{attacked}: the best score has AUROC "
+                f"{line['best']:.3f}, that of a plain classifier {line['plain']:.3f}"
             )
 
 
