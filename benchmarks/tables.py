@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+from sceptic import read, sceptic
+
 from jemstone.recipes import PAPERS
 from jemstone.report import figures
 
@@ -187,7 +189,8 @@ def tables(readme, digits):
         if path.is_file():
             results = json.loads(path.read_text())
             page = inserted(page, results["data"], table(results))
-    return page
+    suites = read(ROOT / "docs/results")
+    return inserted(page, "sceptic", sceptic(suites)) if suites else page
 
 
 def filled(page, name, text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from jemstone.experiments import (
     judge_from,
     load_classifier,
 )
-from jemstone.files import check_new, write_json, write_whole
+from jemstone.files import check_new, sha256_of, write_json, write_whole
 from jemstone.metrics import Inception
 from jemstone.report import classification_table, generation_table, page
 from jemstone.training import Device, Processes, join
@@ -63,7 +64,7 @@ def _evaluate(argv: Sequence[str], processes: Processes) -> int:
         raise
     if not speaks():
         return 0
-    result = judgement.figures
+    result = {"command": shlex.join(["jemstone", "evaluate", *argv]), **judgement.figures}
     if wants_page:
         text = page(result, judgement.pictures)
         write_whole(html, lambda beside: beside.write_text(text, encoding="utf-8"))
@@ -115,6 +116,7 @@ def _case(arguments: Namespace, processes: Processes) -> Case:
         "run": None,
         "model": arguments.model,
         "weights": str(weights),
+        "weights_sha256": sha256_of(weights),
         "data": data.name,
     }
     return case_of(model, data, settings, about=about, baseline=_baseline(arguments), **options)

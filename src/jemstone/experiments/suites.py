@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from jemstone.experiments.case import Case
+from jemstone.experiments.provenance import machine, source_commit
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.samples import judge_generation
@@ -36,6 +38,8 @@ Part = Callable[[Case, Shelf], dict[str, Any]]
 _PGD_STEPS, _RESTARTS = 20, 2
 _CURVE = (0.25, 0.5, 1.5, 2.0, 4.0)
 _ATTACK: dict[str, Any] = {"steps": 40, "restarts": 2}
+_OTHER_NORM = 100  # images at most
+_PURIFYING_WALK = 5
 _PURIFIED, _PURIFYING = 40, {"steps": 10, "repetitions": 16}
 _DETECTION_STEPS, _ATTACKED_STRANGERS = 20, 100
 
@@ -75,38 +79,49 @@ def judge_by_pgd(case: Case, shelf: Shelf) -> dict[str, Any]:
 
 
 def judge_attacks(case: Case, shelf: Shelf) -> dict[str, Any]:
-    """Judge robust accuracy by every attack that is installed, over radii around the trained."""
-    norm, eps = case.threat
+    """Judge robust accuracy by every attack that is installed.
+
+    In balls of the norm that the model is attacked in: all images, and a curve over radii; in one
+    ball of the other norm: the first 100.
+    """
     attacks = [name for name in ATTACKS if name != "autoattack" or find_spec("pyautoattack")]
     left_out = [name for name in ATTACKS if name not in attacks]
     if left_out:
         case.progress("AutoAttack is left out: pip install 'jemstone[attack]' adds it")
     images = case.data.test.first(case.settings.attacked)
-    rows = judge_robustness(
-        case.model,
-        images.x,
-        images.labels,
-        eps=[eps],
-        norm=norm,
-        curve=[factor * eps for factor in _CURVE],
-        attacks=attacks,
-        generator=case.generator.fold("attack"),
-        store=shelf,
-        progress=case.progress,
-        **_ATTACK,
-    )
+    rows: list[dict[str, Any]] = []
+    for number, (norm, strong) in enumerate(case.threats):
+        some = images.first(_OTHER_NORM) if number else images
+        rows += judge_robustness(
+            case.model,
+            some.x,
+            some.labels,
+            eps=strong,
+            norm=norm,
+            curve=[] if number else [factor * strong[0] for factor in _CURVE],
+            attacks=attacks,
+            generator=case.generator.fold("attack"),
+            store=shelf,
+            progress=case.progress,
+            **_ATTACK,
+        )
     return {"robust_accuracy": rows, "attacks_left_out": left_out}
 
 
 def judge_refinement(case: Case, shelf: Shelf) -> dict[str, Any]:
-    """Judge the run's walk on E(x) as a defence that moves images before they are classified."""
+    """Judge the run's walk on E(x) as a defence that moves images before they are classified.
+
+    The walk is cut to five steps: BPDA does not follow where a longer one leads.
+    """
     if case.run is None:
         return {"purification": []}
     norm, eps = case.threat
+    constants = case.run.recipe.sampling.energy
+    short = dataclasses.replace(constants, steps=min(constants.steps, _PURIFYING_WALK))
     images = case.data.test.first(case.settings.attacked).first(_PURIFIED)
     rows = judge_purification(
         case.model,
-        build_walk(case.run.recipe.sampling.energy, marginal),
+        build_walk(short, marginal),
         images.x,
         images.labels,
         eps=[eps],
@@ -177,7 +192,16 @@ def judge_case(case: Case, store: Store | None = None) -> Judgement:
     """
     done = case.processes.in_turn(store.read) if store is not None else {}
     case.processes.wait()  # no part is kept before every process has read which are there
-    figures: dict[str, Any] = {**case.about, "suite": case.settings.suite, "ood": []}
+    figures: dict[str, Any] = {
+        **case.about,
+        "suite": case.settings.suite,
+        "settings": dataclasses.asdict(case.settings),
+        "samples": case.settings.count if case.run is not None else None,
+        "held_out": len(case.data.test),
+        "commit": source_commit(),
+        "machine": machine(case.device),
+        "ood": [],
+    }
     pictures: dict[str, str] = {}
     seconds: dict[str, float] = {}
     parts = SUITES[case.settings.suite]

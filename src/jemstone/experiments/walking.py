@@ -27,7 +27,7 @@ __all__ = ["judge_walks", "moments"]
 
 _SAMPLERS = ("combined", "energy")
 _LONGER = 10
-_MOST = 500  # chains
+_MOST = 250  # chains
 _BATCH = 250
 _HOLDS, _SATURATES = 1.5, 0.3
 

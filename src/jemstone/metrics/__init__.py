@@ -39,11 +39,12 @@ from jemstone.metrics.generation import (
     spread_ratio,
 )
 from jemstone.metrics.inception import Inception
+from jemstone.metrics.intervals import sample_intervals
 from jemstone.metrics.laws import LAWS, Verdict
 from jemstone.metrics.purification import Purified, purified_survivors
 from jemstone.metrics.robustness import robust_accuracy
 from jemstone.metrics.scores import SCORES, scores, worst_scores
-from jemstone.metrics.scrutiny import sample_intervals, scrutinise
+from jemstone.metrics.scrutiny import scrutinise
 from jemstone.metrics.suspicion import nearest_ratio, suspicions
 from jemstone.metrics.temperature import calibration_report, fit_temperature
 from jemstone.metrics.walks import Moment, effective_temperature, follow, walk_figures

@@ -50,29 +50,30 @@ def plots(result: Result) -> dict[str, str]:
     return found
 
 
-def _robustness(figure: Any, result: Result) -> bool:
-    rows = [row for row in result.get("robust_accuracy", ()) if row["value"] is not None]
-    if not rows:
-        return False
-    axis = figure.subplots()
-    attacks = list(dict.fromkeys((row["attack"], row["norm"]) for row in rows))
-    for number, (attack, norm) in enumerate(attacks):
-        own = sorted(
-            (row for row in rows if (row["attack"], row["norm"]) == (attack, norm)),
-            key=lambda row: row["eps"],
-        )
-        _line(
-            axis,
-            [row["eps"] for row in own],
-            [row["value"] for row in own],
-            f"{attack}, {norm}",
-            number,
-            [row.get("interval") for row in own],
-        )
-    axis.axhline(result["accuracy"], color="black", linewidth=0.8, linestyle=":")
-    axis.set(xlabel="radius of the ball, in [0, 1] pixels", ylabel="robust accuracy", ylim=(0, 1))
-    axis.legend(fontsize=7)
-    return True
+def _robustness(norm: str) -> Plot:
+    def draw(figure: Any, result: Result) -> bool:
+        rows = [row for row in result.get("robust_accuracy", ()) if row["norm"] == norm]
+        if not rows:
+            return False
+        axis = figure.subplots()
+        for number, attack in enumerate(dict.fromkeys(row["attack"] for row in rows)):
+            own = [row for row in rows if row["attack"] == attack]
+            own.sort(key=lambda row: row["eps"])
+            _line(
+                axis,
+                [row["eps"] for row in own],
+                [row["value"] for row in own],
+                attack,
+                number,
+                [row.get("interval") for row in own],
+            )
+        axis.axhline(result["accuracy"], color="black", linewidth=0.8, linestyle=":")
+        label = "radius of the ball, in [0, 1] pixels (dotted: no attack)"
+        axis.set(xlabel=label, ylabel="robust accuracy", ylim=(0, 1.02))
+        axis.legend(fontsize=7)
+        return True
+
+    return draw
 
 
 def _reliability(figure: Any, result: Result) -> bool:
@@ -81,8 +82,16 @@ def _reliability(figure: Any, result: Result) -> bool:
         return False
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":")
-    _line(axis, [b["confidence"] for b in bins], [b["accuracy"] for b in bins], "bins", 0)
-    axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+    diagrams = {"as it answers": bins}
+    scaling = result["calibration"].get("temperature_scaling")
+    if scaling:
+        label = f"at temperature {scaling['temperature']:.2f} (the other half)"
+        diagrams[label] = scaling["after"]["reliability"]
+    for number, (label, own) in enumerate(diagrams.items()):
+        places, values = [b["confidence"] for b in own], [b["accuracy"] for b in own]
+        _line(axis, places, values, label, number)
+    axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+    axis.legend(fontsize=7)
     return True
 
 
@@ -172,7 +181,8 @@ def _line(
 
 
 PLOTS: dict[str, Plot] = {
-    "Robust accuracy": _robustness,
+    "Robust accuracy in Linf balls": _robustness("linf"),
+    "Robust accuracy in L2 balls": _robustness("l2"),
     "Reliability": _reliability,
     "Unknown inputs": _detection,
     "FID by the number of samples": _sample_count,
