@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from jemstone.cli import main
-from jemstone.files import read_tensors
+from jemstone.files import finite, read_json, read_tensors
 from jemstone.samplers import join_chains
 from jemstone.training import Processes, chains_files, join
 
@@ -114,6 +114,15 @@ def test_chains_of_one_process_go_on_in_two(together):
     assert [len(share) for share in shares] == [9, 6]
     whole = join_chains(shares, workers.CLASSES).flatten(0, 1)
     assert torch.equal(whole, workers.state().buffer.images)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_judgement_by_two_is_that_of_one_to_the_last_digit(rank, together):
+    alone = json.loads(json.dumps(finite(workers.judged(Processes()))))
+    assert len(alone["robust_accuracy"]) > 10
+    assert len(alone["ood"]) > 5
+    assert len(alone["purification"]) == 1
+    assert read_json(together / f"judged-{rank}.json") == alone
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])

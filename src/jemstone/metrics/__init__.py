@@ -19,6 +19,7 @@ from jemstone.metrics.calibration import (
     negative_log_likelihood,
     reliability,
 )
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import accuracy, agreement, predictions
 from jemstone.metrics.detection import detect, detection_figures
 from jemstone.metrics.diversity import class_vendi_score, vendi_score
@@ -51,6 +52,7 @@ from jemstone.metrics.walks import Moment, effective_temperature, follow, walk_f
 __all__ = [
     "LAWS",
     "SCORES",
+    "Deal",
     "FrechetReference",
     "Inception",
     "Moment",
@@ -60,6 +62,7 @@ __all__ = [
     "accuracy",
     "agreement",
     "alignment",
+    "alone",
     "autoattack",
     "brier_score",
     "calibration",

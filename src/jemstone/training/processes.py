@@ -28,6 +28,10 @@ __all__ = ["Processes", "join"]
 
 T = TypeVar("T")
 
+_KINDS = (torch.bool, torch.float32, torch.float64)  # of what processes tell each other
+_DIMENSIONS = 6  # of it, at most, beside that of images
+_LINE = 1000  # bytes of a mistake
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -106,6 +110,64 @@ class Processes:
         whole[self.share] = mine
         dist.all_reduce(whole)  # of each row, all terms but one are zero
         return whole
+
+    def deal(self, work: Callable[[Tensor], Tensor], count: int, batch_size: int) -> Tensor:
+        """Go through images, each batch in one process; return what came of all, in every one.
+
+        Batches are those of one process, dealt by turns, so that what is found is the same to the
+        last digit. A :class:`~jemstone.metrics.Deal`.
+
+        Args:
+            work: of the places of a batch, int64 (B,), to a row for each image (B, ...), bool or
+                float, on the processor.
+            count: N, at least 1.
+            batch_size: images in a batch, but for the last one.
+
+        Raises:
+            Mistake: in every process, where one of them raised it.
+        """
+        batches = torch.arange(count).split(batch_size)[self.share]
+        if self.world == 1:
+            return torch.cat([work(places) for places in batches])
+        rows: list[Tensor] = []
+        mistake: Mistake | None = None
+        try:
+            rows = [work(places) for places in batches]
+        except Mistake as error:
+            mistake = error
+        self._tell(mistake)
+        whole, kind = self._room(rows, count)
+        for places, made in zip(batches, rows, strict=True):
+            whole[places] = made.to(whole.dtype)
+        dist.all_reduce(whole)
+        return whole.to(kind)
+
+    def _tell(self, mistake: Mistake | None) -> None:
+        """Raise what a process found in all of them."""
+        first = torch.tensor(self.world if mistake is None else self.rank)
+        dist.all_reduce(first, dist.ReduceOp.MIN)
+        if int(first) == self.world:
+            return
+        line = torch.zeros(_LINE, dtype=torch.uint8)
+        if int(first) == self.rank:
+            told = str(mistake).encode()[:_LINE]
+            line[: len(told)] = torch.tensor(list(told), dtype=torch.uint8)
+        dist.broadcast(line, int(first))
+        raise Mistake(bytes(line.tolist()).rstrip(b"\0").decode(errors="replace"))
+
+    def _room(self, rows: list[Tensor], count: int) -> tuple[Tensor, torch.dtype]:
+        """Return zeros for all rows, and their type: the first process has some, others may not."""
+        about = torch.zeros(2 + _DIMENSIONS, dtype=torch.int64)
+        if self.leads:
+            shape = rows[0].shape[1:]
+            about[: 2 + len(shape)] = torch.tensor(
+                [_KINDS.index(rows[0].dtype), len(shape), *shape]
+            )
+        dist.broadcast(about, 0)
+        number, dimensions, *shape = about.tolist()
+        kind = _KINDS[number]
+        sent = torch.uint8 if kind == torch.bool else kind
+        return torch.zeros(count, *shape[:dimensions], dtype=sent), kind
 
     def in_turn(self, work: Callable[[], T]) -> T:
         """Let the first process do it before the others, who find on disk what it left.
