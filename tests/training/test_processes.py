@@ -42,6 +42,7 @@ def together(tmp_path_factory):
     """Return the folder in which two processes left what they did."""
     folder = tmp_path_factory.mktemp("together")
     alone = workers.state()
+    (folder / "one").mkdir()
     alone.save(folder / "one/checkpoint", alone.model)
     torchrun(WORKERS, folder)
     return folder

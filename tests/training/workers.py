@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from jemstone.data import Augmentation, DataSet, Images, load
@@ -164,16 +165,14 @@ def check_deals(processes):
                 raise Mistake("what one found")
             return torch.ones(len(places))
 
-        try:
+        with pytest.raises(Mistake, match="what one found"):
             processes.deal(work, 20, 10)
-        except Mistake as mistake:
-            assert str(mistake) == "what one found"
-        else:
-            raise AssertionError("the mistake was not told")
         assert len(told) == (processes.rank == (place > 9))
 
 
 def main(folder):
+    for name in ("run", "two", "again"):
+        (folder / name).mkdir(exist_ok=True)
     with join() as processes:
         for case in CASES:
             # Batch norm sees other batches, so it is watched a little longer.

@@ -12,6 +12,7 @@ from jemstone.metrics.alignment import (
 )
 from jemstone.metrics.attacks import pgd_survivors
 from jemstone.metrics.autoattack import autoattack
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.calibration import (
     brier_score,
     calibration,
@@ -19,7 +20,6 @@ from jemstone.metrics.calibration import (
     negative_log_likelihood,
     reliability,
 )
-from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import accuracy, agreement, predictions
 from jemstone.metrics.detection import detect, detection_figures
 from jemstone.metrics.diversity import class_vendi_score, vendi_score

@@ -159,15 +159,14 @@ class Processes:
         """Return zeros for all rows, and their type: the first process has some, others may not."""
         about = torch.zeros(2 + _DIMENSIONS, dtype=torch.int64)
         if self.leads:
-            shape = rows[0].shape[1:]
-            about[: 2 + len(shape)] = torch.tensor(
-                [_KINDS.index(rows[0].dtype), len(shape), *shape]
-            )
+            row = rows[0][0]
+            numbers = [_KINDS.index(row.dtype), row.dim(), *row.shape]
+            about[: len(numbers)] = torch.tensor(numbers)
         dist.broadcast(about, 0)
-        number, dimensions, *shape = about.tolist()
+        number, dimensions, *sizes = about.tolist()
         kind = _KINDS[number]
         sent = torch.uint8 if kind == torch.bool else kind
-        return torch.zeros(count, *shape[:dimensions], dtype=sent), kind
+        return torch.zeros(count, *sizes[:dimensions], dtype=sent), kind
 
     def in_turn(self, work: Callable[[], T]) -> T:
         """Let the first process do it before the others, who find on disk what it left.
