@@ -275,6 +275,8 @@ def test_a_doctor_reads_a_run(run, capsys):
     assert main(["doctor", str(run)]) == 0
     told = capsys.readouterr().out
     assert "step 60" in told
+    assert "too short to judge: most sicknesses show from step 200 on; this run has 60" in told
+    assert "nothing found" not in told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

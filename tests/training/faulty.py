@@ -81,10 +81,11 @@ def forbid(run):
         folder.chmod(0o555)
 
 
-def limit(bytes_):
+def limit(size):
     """Let no file grow beyond so many bytes: where no small file system can be had."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
 
 
 def suffer(home, kind, call):

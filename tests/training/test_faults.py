@@ -1,6 +1,5 @@
 """A disk that fails while a checkpoint is saved: the one before is whole, and the run goes on."""
 
-import json
 import os
 import random
 import subprocess
@@ -24,9 +23,7 @@ CALLS = range(23, 55)  # of the second save and the third: another comes after t
 @pytest.mark.parametrize("count", COUNTS)
 def test_a_fault_while_saving_loses_no_checkpoint(count, tmp_path, record_property):
     faults = [
-        f"{kind}-{call}"
-        for kind in KINDS
-        for call in random.Random(kind).sample(CALLS, count)
+        f"{kind}-{call}" for kind in KINDS for call in random.Random(kind).sample(CALLS, count)
     ]
     done = subprocess.run(
         [sys.executable, str(FAULTY), str(tmp_path), *faults],
@@ -36,7 +33,7 @@ def test_a_fault_while_saving_loses_no_checkpoint(count, tmp_path, record_proper
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
-    codes, lost = json.loads((tmp_path / "codes.json").read_text()), []
+    codes, lost = read_json(tmp_path / "codes.json"), []
     whole = tmp_path / "whole/ended/checkpoint"
     for fault in faults:
         home = tmp_path / fault
@@ -54,8 +51,9 @@ def test_a_fault_while_saving_loses_no_checkpoint(count, tmp_path, record_proper
         for file in FILES:
             ended = home / "ended/checkpoint" / file
             assert ended.read_bytes() == (whole / file).read_bytes(), (fault, file)
-    small = [json.loads((tmp_path / f / "about").read_text())["small"] for f in faults if "full" in f]
+    full = [tmp_path / fault / "about" for fault in faults if fault.startswith("full")]
+    small = [read_json(about)["small"] for about in full]
     record_property("faults", len(faults))
-    record_property("of them on a small file system", sum(small))
-    record_property("lost checkpoints", len(lost))
+    record_property("on_a_small_file_system", sum(small))
+    record_property("lost_checkpoints", len(lost))
     assert not lost

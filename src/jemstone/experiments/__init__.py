@@ -2,7 +2,7 @@
 
 from jemstone.experiments.begin import begin, device_for
 from jemstone.experiments.case import Case, Settings
-from jemstone.experiments.doctor import Finding, examine
+from jemstone.experiments.doctor import Finding, examine, judged_from
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
 from jemstone.experiments.foreign import load_classifier
@@ -46,6 +46,7 @@ __all__ = [
     "judge_from",
     "judge_purification",
     "judge_robustness",
+    "judged_from",
     "landscape",
     "load_classifier",
     "source_commit",

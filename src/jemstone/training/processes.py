@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import secrets
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,18 +21,21 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from jemstone.errors import Mistake
 from jemstone.types import Batch, EnergyModel, Generator, Loss, Objective
 
-__all__ = ["Processes", "join"]
+__all__ = ["Processes", "join", "meet"]
 
 T = TypeVar("T")
 
 _KINDS = (torch.bool, torch.float32, torch.float64)  # of what processes tell each other
 _DIMENSIONS = 6  # of it, at most, beside that of images
 _LINE = 1000  # bytes of a mistake
+_PAUSE = 0.05  # seconds between two looks for the others
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,34 @@ class _Loss(nn.Module):
         return self.objective(model, batch, generator)
 
 
+def meet(store: Store, rank: int, world: int) -> str:
+    """Agree on a name that no former processes have used.
+
+    After a death, ``torchrun`` gives new processes the store of the former ones. Their addresses
+    are still in it, and whoever comes early would call the dead
+    (https://github.com/pytorch/pytorch/issues/135712). So each says who it is, the first lists who
+    is here, anew until all have found themselves on the list, and its name is that of the round.
+
+    Args:
+        store: that all processes see, with whatever is in it.
+        rank: this one's number.
+        world: how many there are.
+    """
+    me = secrets.token_hex(8)
+    store.set(f"here/{rank}", me)
+    if rank == 0:
+        while store.add(f"found/{me}", 0) < world - 1:
+            store.set("list", " ".join(store.get(f"here/{n}").decode() for n in range(world)))
+            time.sleep(_PAUSE)
+        return me
+    here: list[str] = []
+    while here[rank : rank + 1] != [me]:
+        time.sleep(_PAUSE)
+        here = store.get("list").decode().split()
+    store.add(f"found/{here[0]}", 1)
+    return here[0]
+
+
 @contextmanager
 def join() -> Iterator[Processes]:
     """Meet the other processes of ``torchrun``, each with a GPU of its own where there are any.
@@ -217,9 +250,15 @@ def join() -> Iterator[Processes]:
         if here > gpus:
             raise Mistake(f"this machine has {gpus} GPUs: use --nproc-per-node {gpus}, not {here}")
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    store, rank, world = next(rendezvous("env://"))
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+        store=PrefixStore(meet(store, rank, world), store),
+        rank=rank,
+        world_size=world,
+    )
     try:
-        yield Processes(dist.get_rank(), world)
+        yield Processes(rank, world)
     except BaseException as error:
         traceback.clear_frames(error.__traceback__)  # a traceback keeps the wrapped model alive
         raise
