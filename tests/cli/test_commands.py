@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -49,6 +50,13 @@ def test_metrics_are_valid_json_and_name_the_terms(run):
     assert [line["step"] for line in lines] == [20, 40, 60]
     named = {"loss", "energy_data", "energy_samples", "adversarial_ce", "input_grad_norm"}
     assert named | {"robust_accuracy", "seconds_per_step"} <= lines[-1].keys()
+
+
+def test_memory_and_time_are_told_before_the_first_step(tmp_path, capfd):
+    argv = ["train", "jempp", "--out", str(tmp_path / "run"), "--steps", "3", *SMALL]
+    assert main(argv) == 0
+    first = capfd.readouterr().err.splitlines()[0]
+    assert re.search(r"3 steps, about \d+\.\d GiB, about \d+ s$", first), first
 
 
 def test_a_trained_run_has_learnt(run):

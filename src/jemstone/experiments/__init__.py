@@ -9,6 +9,7 @@ from jemstone.experiments.foreign import load_classifier
 from jemstone.experiments.gradients import InputGradients, compare_gradients, data_of
 from jemstone.experiments.judge import Judge, cache_folder, judge_for, judge_from
 from jemstone.experiments.landscape import Landscape, data_landscape, landscape
+from jemstone.experiments.pace import duration, seconds_per_step
 from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
@@ -39,6 +40,7 @@ __all__ = [
     "data_of",
     "device_for",
     "draw",
+    "duration",
     "evaluate",
     "examine",
     "judge_case",
@@ -49,5 +51,6 @@ __all__ = [
     "judged_from",
     "landscape",
     "load_classifier",
+    "seconds_per_step",
     "source_commit",
 ]
