@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import resource
 import shlex
 import shutil
@@ -52,6 +53,13 @@ def test_metrics_are_valid_json_and_name_the_terms(run):
     assert [line["step"] for line in lines] == [20, 40, 60]
     named = {"loss", "energy_data", "energy_samples", "adversarial_ce", "input_grad_norm"}
     assert named | {"robust_accuracy", "seconds_per_step"} <= lines[-1].keys()
+
+
+def test_memory_and_time_are_told_before_the_first_step(tmp_path, capfd):
+    argv = ["train", "jempp", "--out", str(tmp_path / "run"), "--steps", "3", *SMALL]
+    assert main(argv) == 0
+    first = capfd.readouterr().err.splitlines()[0]
+    assert re.search(r"3 steps, about \d+\.\d GiB, about \d+ s$", first), first
 
 
 def test_a_trained_run_has_learnt(run):
@@ -278,6 +286,8 @@ def test_a_doctor_reads_a_run(run, capsys):
     assert main(["doctor", str(run)]) == 0
     told = capsys.readouterr().out
     assert "step 60" in told
+    assert "too short to judge: most sicknesses show from step 200 on; this run has 60" in told
+    assert "nothing found" not in told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -11,7 +11,6 @@ from jsonargparse import Namespace
 
 from jemstone.cli.console import results, say
 from jemstone.cli.parser import Parser, choose_for_judging, common_options
-from jemstone.cli.voice import speaks
 from jemstone.data import DataSet, load
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments import (
@@ -62,15 +61,17 @@ def _evaluate(argv: Sequence[str], processes: Processes) -> int:
         if store is not None:
             say(f"what is done is kept in {store.folder}: the same command goes on from there")
         raise
-    if not speaks():
-        return 0
     result = {"command": shlex.join(["jemstone", "evaluate", *argv]), **judgement.figures}
-    if wants_page:
-        text = page(result, judgement.pictures)
-        write_whole(html, lambda beside: beside.write_text(text, encoding="utf-8"))
-    write_json(out, result)
+    if processes.leads:
+        if wants_page:
+            text = page(result, judgement.pictures)
+            write_whole(html, lambda beside: beside.write_text(text, encoding="utf-8"))
+        write_json(out, result)
+    processes.wait()  # what is kept goes once the result is there
     if store is not None:
         store.remove()
+    if not processes.leads:
+        return 0
     console = results(120)
     console.print(classification_table(result))
     if result["generation"]:

@@ -53,7 +53,7 @@ def evaluate(
         cache: where judges are kept, and what they have seen.
         judge: the eye of the samples' figures; by default that of the data.
         progress: hears what is done next.
-        processes: that draw the samples together; the rest each does for itself.
+        processes: that judge together: samples, attacks and walks are dealt to them.
         baseline: a run of a plain classifier of the same architecture, for unknown inputs.
 
     Returns:

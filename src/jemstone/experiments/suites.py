@@ -40,15 +40,16 @@ _CURVE = (0.25, 0.5, 1.5, 2.0, 4.0)
 _ATTACK: dict[str, Any] = {"steps": 40, "restarts": 2}
 _OTHER_NORM = 100  # images at most
 _PURIFYING_WALK = 5
-_PURIFIED, _PURIFYING = 40, {"steps": 10, "repetitions": 16}
+_PURIFIED, _PURIFYING = 40, {"steps": 10, "repetitions": 16, "batch_size": 20}
 _DETECTION_STEPS, _ATTACKED_STRANGERS = 20, 100
+_DETECTION_BATCH = 50  # so that many processes have their part
 
 
 def judge_classification(case: Case, shelf: Shelf) -> dict[str, Any]:
     """Judge accuracy, with Wilson's 95 % interval, and calibration on all held-out images."""
     case.progress(f"accuracy and calibration, {case.device}")
     labels = case.data.test.labels
-    logits = predictions(case.model, case.data.test)
+    logits = predictions(case.model, case.data.test, deal=case.processes.deal)
     accuracy = agreement(logits, labels)
     calibrated: dict[str, Any] = dict(calibration(logits, labels))
     if case.settings.suite == "full":
@@ -74,6 +75,7 @@ def judge_by_pgd(case: Case, shelf: Shelf) -> dict[str, Any]:
         generator=case.generator.fold("attack"),
         steps=_PGD_STEPS,
         restarts=_RESTARTS,
+        deal=case.processes.deal,
     )
     return {"robust_accuracy": rows}
 
@@ -103,6 +105,7 @@ def judge_attacks(case: Case, shelf: Shelf) -> dict[str, Any]:
             generator=case.generator.fold("attack"),
             store=shelf,
             progress=case.progress,
+            deal=case.processes.deal,
             **_ATTACK,
         )
     return {"robust_accuracy": rows, "attacks_left_out": left_out}
@@ -129,6 +132,7 @@ def judge_refinement(case: Case, shelf: Shelf) -> dict[str, Any]:
         generator=case.generator.fold("purification"),
         store=shelf,
         progress=case.progress,
+        deal=case.processes.deal,
         **_PURIFYING,
     )
     return {"purification": rows}
@@ -146,6 +150,8 @@ def judge_detection(case: Case, shelf: Shelf) -> dict[str, Any]:
         attacked=_ATTACKED_STRANGERS,
         baseline=case.baseline,
         progress=case.progress,
+        batch_size=_DETECTION_BATCH,
+        deal=case.processes.deal,
     )
     return {"ood": rows}
 
@@ -185,7 +191,8 @@ def judge_case(case: Case, store: Store | None = None) -> Judgement:
 
     Args:
         case: what is judged, and how.
-        store: keeps each part as it is done; none by default.
+        store: keeps each part as it is done, and each process's batches of a long one, in a
+            folder that all processes see; none by default.
 
     Raises:
         Mistake: where a part cannot be judged.
@@ -210,10 +217,9 @@ def judge_case(case: Case, store: Store | None = None) -> Judgement:
         if part is None:
             case.progress(f"part {number + 1} of {len(parts)}: {name}")
             began = time.perf_counter()
-            keeps = store is not None and case.processes.leads
-            shelf: Shelf = store.shelf(name) if store is not None and keeps else {}
+            shelf: Shelf = store.shelf(name) if store is not None else {}
             part = finite({**PARTS[name](case, shelf), "seconds": time.perf_counter() - began})
-            if store is not None and keeps:
+            if store is not None and case.processes.leads:
                 store.write(name, part)
         else:
             case.progress(f"part {number + 1} of {len(parts)}: {name}, kept from before")

@@ -12,6 +12,7 @@ from jemstone.metrics.alignment import (
 )
 from jemstone.metrics.attacks import pgd_survivors
 from jemstone.metrics.autoattack import autoattack
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.calibration import (
     brier_score,
     calibration,
@@ -52,6 +53,7 @@ from jemstone.metrics.walks import Moment, effective_temperature, follow, walk_f
 __all__ = [
     "LAWS",
     "SCORES",
+    "Deal",
     "FrechetReference",
     "Inception",
     "Moment",
@@ -61,6 +63,7 @@ __all__ = [
     "accuracy",
     "agreement",
     "alignment",
+    "alone",
     "autoattack",
     "brier_score",
     "calibration",
