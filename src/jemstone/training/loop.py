@@ -13,7 +13,7 @@ import torch
 from jemstone.data import Augmentation, Epochs, Images
 from jemstone.errors import Mistake
 from jemstone.model import JointEnergyModel
-from jemstone.nn.modes import recalibrate
+from jemstone.nn.modes import learning, recalibrate
 from jemstone.training.device import Device
 from jemstone.training.guard import Diverged, Guard
 from jemstone.training.optimisation import Optimisation
@@ -189,7 +189,7 @@ def _descend(state: TrainingState, course: _Course) -> TrainingState:
         for group in state.optimiser.param_groups:
             group["lr"] = optimisation.learning_rate_at(step, steps) * state.watch.factor
         state.model.train()
-        with device.autocast():
+        with device.autocast(), learning(state.model):
             loss = loss_of(batch, now.fold("objective").at(places_there))
         state.optimiser.zero_grad(set_to_none=True)
         # Gradients are averaged over processes, whose shares may differ by an image.
