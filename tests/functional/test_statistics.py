@@ -13,7 +13,9 @@ from jemstone.functional.statistics import (
     density_coverage,
     mean_interval,
     nearest_distances,
+    newcombe_interval,
     standard_error,
+    welch_interval,
     wilson_interval,
     within_class_spread,
 )
@@ -121,3 +123,38 @@ ROWS = torch.ones(3, 2)
 def test_what_cannot_be_computed_is_refused(wrong, words: str) -> None:
     with pytest.raises(Mistake, match=words):
         wrong()
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95])
+@pytest.mark.parametrize(("n", "m", "scale"), [(2, 2, 1.0), (3, 5, 10.0), (30, 3, 0.1)])
+def test_an_interval_of_a_difference_is_welchs(
+    n: int, m: int, scale: float, confidence: float
+) -> None:
+    a, b = normal(1, n)[0].double(), 1.0 + scale * normal(1, m, stream=1)[0].double()
+    found = stats.ttest_ind(a.numpy(), b.numpy(), equal_var=False).confidence_interval(confidence)
+    expected = (float(found.low), float(found.high))
+    assert welch_interval(a, b, confidence) == pytest.approx(expected, rel=1e-9)
+
+
+def test_measurements_that_do_not_vary_differ_by_one_number() -> None:
+    assert welch_interval(torch.full((3,), 4.0), torch.full((2,), 1.0)) == (3.0, 3.0)
+    with pytest.raises(Mistake, match="at least two"):
+        welch_interval(torch.ones(3), torch.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [  # Newcombe 1998, table II, method 10
+        ((56, 70), (48, 80), (0.0524, 0.3339)),
+        ((9, 10), (3, 10), (0.1705, 0.8090)),
+        ((6, 7), (2, 7), (0.0582, 0.8062)),
+        ((5, 56), (0, 29), (-0.0381, 0.1926)),
+        ((10, 10), (0, 20), (0.6791, 1.0)),
+    ],
+)
+def test_an_interval_of_a_difference_of_shares_is_newcombes(
+    first: tuple[int, int], second: tuple[int, int], expected: tuple[float, float]
+) -> None:
+    assert newcombe_interval(first, second) == pytest.approx(expected, abs=6e-5)
+    low, high = newcombe_interval(second, first)
+    assert (-high, -low) == pytest.approx(expected, abs=6e-5)

@@ -20,6 +20,7 @@ _COMMANDS = {
     "train": "train a recipe, or resume a run",
     "sample": "draw images from a run",
     "evaluate": "judge a run",
+    "reproduce": "train and judge every row of the paper's table, and weigh its claims",
     "gradients": "compare the input gradients of runs, as a picture and in numbers",
     "landscape": "draw what runs on moons or spirals believe, with exact figures",
     "status": "tell how far a run is",

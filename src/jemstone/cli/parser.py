@@ -17,6 +17,7 @@ __all__ = [
     "Parser",
     "choose_for_judging",
     "common_options",
+    "device_options",
     "option_value",
     "positionals",
     "underscored",
@@ -149,10 +150,15 @@ def choose_for_judging(device: str, precision: str) -> Device:
 
 def common_options(parser: Parser) -> None:
     """Add what every command that computes takes."""
+    device_options(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+
+
+def device_options(parser: Parser) -> None:
+    """Add where to run, and in which precision."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument(
         "--precision",
         default="auto",
         help="auto, fp32 or bf16; auto trains in bf16 if it can",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")

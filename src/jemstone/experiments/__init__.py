@@ -1,5 +1,6 @@
 """Runs, and how they are judged."""
 
+from jemstone.experiments.adopt import adopt
 from jemstone.experiments.begin import begin, device_for
 from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.doctor import Finding, examine, judged_from
@@ -30,6 +31,7 @@ __all__ = [
     "Run",
     "Settings",
     "Store",
+    "adopt",
     "balanced_labels",
     "begin",
     "cache_folder",

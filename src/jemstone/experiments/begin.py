@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,7 +30,7 @@ from jemstone.recipes import (
 from jemstone.samplers import ClassGaussian
 from jemstone.training import Device, check_tensorboard, choose_device
 
-__all__ = ["begin", "device_for"]
+__all__ = ["begin", "described", "device_for", "lay", "resolved"]
 
 
 def begin(
@@ -44,6 +48,7 @@ def begin(
     tensorboard: bool = False,
     processes: int = 1,
     again: bool = False,
+    statistics: Path | None = None,
 ) -> Run:
     """Begin a run in a new folder.
 
@@ -61,6 +66,8 @@ def begin(
         tensorboard: write metrics and pictures for TensorBoard too.
         processes: that will train it together.
         again: take up the run that the folder holds, if it is this very one.
+        statistics: file of the class Gaussians that would be fitted, as a run of the same data,
+            jitter and rank has in its ``init.safetensors``; by default they are fitted here.
 
     Raises:
         Mistake: where the folder holds something, or the recipe cannot be built.
@@ -87,40 +94,93 @@ def begin(
         recipe, data.shape, len(data.classes), len(data.train), device.memory, data.resident
     )
     build_model(recipe, data, seed)
-    source = source or data.name
+    environment = described(data, seed, source, root, resize, device) | {
+        "checkpoint_every": checkpoint_every or max(1, (recipe.optimisation.steps or 0) // 10),
+        "grid_every": grid_every,
+        "tensorboard": tensorboard,
+        "processes": processes,
+    }
+    return lay(path, recipe, environment, data, statistics)
+
+
+def described(
+    data: DataSet,
+    seed: int,
+    source: str | None,
+    root: str | Path | None,
+    resize: int | None,
+    device: Device,
+) -> dict[str, Any]:
+    """Return what ``environment.json`` says of the data and the machine.
+
+    Args:
+        data: of the run.
+        seed: of everything random.
+        source: what the data is loaded by when the run is opened again; its name by default.
+        root: where the data lies.
+        resize: height and width that its images were fitted into, if they were.
+        device: where the run is trained.
+    """
     folder = data_root(root)
-    environment = {
-        "data": _lasting(source),
+    return {
+        "data": _lasting(source or data.name),
         "data_root": None if folder is None else str(folder.resolve()),
         "resize": resize,
         "data_fingerprint": fingerprint(data),
         "seed": seed,
-        "checkpoint_every": checkpoint_every or max(1, (recipe.optimisation.steps or 0) // 10),
-        "grid_every": grid_every,
-        "tensorboard": tensorboard,
         "device": device.name,
         "bf16": device.bf16,
         "threads": torch.get_num_threads(),
-        "processes": processes,
         "jemstone": __version__,
         "commit": source_commit(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
-    chains, train = recipe.chains, data.train
-    gaussian = ClassGaussian.fit(
-        train.pixels, train.y, len(data.classes), jitter=chains.jitter, rank=chains.rank
-    )
-    # A folder is a run once it holds all three: it takes its name when they are complete.
+
+
+def lay(
+    path: Path,
+    recipe: Recipe,
+    environment: dict[str, Any],
+    data: DataSet,
+    statistics: Path | None = None,
+    fill: Callable[[Path], object] = lambda folder: None,
+) -> Run:
+    """Write the folder of a run: it is there when it is complete.
+
+    Args:
+        path: of the folder, absent or empty.
+        recipe: resolved.
+        environment: as JSON shall say it.
+        data: whose class Gaussians are kept.
+        statistics: file that holds them already, which costs no room a second time.
+        fill: writes what else the folder shall have.
+    """
     beside = path.with_name(f".{path.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    gaussian.save(beside / "init.safetensors")
+    if statistics is None:
+        chains, train = recipe.chains, data.train
+        gaussian = ClassGaussian.fit(
+            train.pixels, train.y, len(data.classes), jitter=chains.jitter, rank=chains.rank
+        )
+        gaussian.save(beside / "init.safetensors")
+    else:
+        _share(statistics, beside / "init.safetensors")
     write_recipe(beside / "recipe.yaml", recipe)
     write_json(beside / "environment.json", environment)
+    fill(beside)
     beside.rename(path)
     return Run(path, recipe, environment)
+
+
+def _share(file: Path, path: Path) -> None:
+    """Give a file, which is never written again, a second name; or copy it where none can be."""
+    with suppress(OSError):  # file systems without hard links, or another one
+        os.link(file, path)
+        return
+    shutil.copyfile(file, path)
 
 
 def _lasting(source: str) -> str:

@@ -37,7 +37,7 @@ from jemstone.nn.modes import held
 from jemstone.training import Device, Processes
 from jemstone.types import Generator
 
-__all__ = ["Case", "Eyes", "Settings"]
+__all__ = ["Case", "Eyes", "Settings", "open_eyes"]
 
 # In [0, 1]: what the budgets train digits and mnist with, and the field's ball on photographs.
 _EPS = {"digits": 0.1, "mnist": 0.1, "fashion-mnist": 0.1}
@@ -226,14 +226,12 @@ class Case:
 
     def _open_eyes(self) -> Eyes:
         assert self.run is not None
+        learnt = self.run.environment["data_fingerprint"]
+        own = self.data if fingerprint(self.data) == learnt else self.run.data()
         judge = self.judge or judge_for(
             self.data, self.cache, device=self.device, progress=self.progress
         )
-        judged, learnt = fingerprint(self.data), self.run.environment["data_fingerprint"]
-        own = self.data if judged == learnt else self.run.data()
-        reference = look_once(self.data.test, judge, f"{judged} test", self.cache, self.progress)
-        trained = look_once(own.train, judge, f"{learnt} train", self.cache, self.progress)
-        return Eyes(judge, reference, trained, nearest_to(trained, reference))
+        return open_eyes(judge, self.data, own, self.cache, self.progress)
 
     @cached_property
     def key(self) -> str:
@@ -252,6 +250,28 @@ class Case:
             "version": [__version__, source_commit()],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def open_eyes(
+    judge: Judge | Inception,
+    data: DataSet,
+    learnt: DataSet | None = None,
+    cache: Path | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Eyes:
+    """Let a judge look at what samples are compared with.
+
+    Args:
+        judge: the eye.
+        data: whose held-out images are the reference.
+        learnt: whose training images a model has learnt from; by default the same.
+        cache: where it is kept what a judge has seen.
+        progress: hears how long a first look will take.
+    """
+    own = learnt or data
+    reference = look_once(data.test, judge, f"{fingerprint(data)} test", cache, progress)
+    trained = look_once(own.train, judge, f"{fingerprint(own)} train", cache, progress)
+    return Eyes(judge, reference, trained, nearest_to(trained, reference))
 
 
 def _digest(model: JointEnergyModel) -> str:

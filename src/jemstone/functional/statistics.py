@@ -4,6 +4,8 @@ References:
     Naeem et al., "Reliable fidelity and diversity metrics for generative models", 2020,
     https://arxiv.org/abs/2002.09797
     Wilson, "Probable inference, the law of succession, and statistical inference", 1927
+    Welch, "The generalization of Student's problem when several variances are involved", 1947
+    Newcombe, "Interval estimation for the difference between independent proportions", 1998
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ __all__ = [
     "density_coverage",
     "mean_interval",
     "nearest_distances",
+    "newcombe_interval",
     "robust_scores",
     "standard_error",
+    "welch_interval",
     "wilson_interval",
     "within_class_spread",
 ]
@@ -202,9 +206,6 @@ def mean_interval(values: Tensor, confidence: float = 0.95) -> tuple[float, floa
         values: independent measurements, (n,).
         confidence: chance that such an interval holds the mean.
 
-    Returns:
-        Lowest and highest.
-
     Raises:
         Mistake: for fewer than two values, or a confidence outside (0, 1).
     """
@@ -213,6 +214,31 @@ def mean_interval(values: Tensor, confidence: float = 0.95) -> tuple[float, floa
     mean = float(values.double().mean())
     half = standard_error(values) * float(stdtrit(len(values) - 1, _upper_tail(confidence)))
     return mean - half, mean + half
+
+
+def welch_interval(a: Tensor, b: Tensor, confidence: float = 0.95) -> tuple[float, float]:
+    r"""Compute Welch's interval for a difference of means, :math:`\bar a - \bar b \pm t_\nu \, s`.
+
+    With :math:`s^2 = s_a^2 + s_b^2` of the two standard errors, and
+    :math:`\nu = s^4 / (s_a^4 / (n_a - 1) + s_b^4 / (n_b - 1))`.
+
+    Args:
+        a: independent measurements, (n_a,).
+        b: others, (n_b,).
+        confidence: chance that such an interval holds the difference.
+
+    Raises:
+        Mistake: for fewer than two values of either, or a confidence outside (0, 1).
+    """
+    from scipy.special import stdtrit  # type: ignore[import-untyped,unused-ignore]
+
+    difference = float(a.double().mean() - b.double().mean())
+    first, second = (standard_error(values) ** 2 for values in (a, b))
+    square, spread = first + second, first**2 / (len(a) - 1) + second**2 / (len(b) - 1)
+    # Where nothing varies, nothing is uncertain.
+    freedom = square**2 / spread if spread else 1.0
+    half = math.sqrt(square) * float(stdtrit(freedom, _upper_tail(confidence)))
+    return difference - half, difference + half
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -244,6 +270,26 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     scale = 1 + z**2 / n
     # The interval holds p; rounding must not say otherwise at 0 and 1.
     return max(0.0, min(p, (middle - half) / scale)), min(1.0, max(p, (middle + half) / scale))
+
+
+def newcombe_interval(
+    first: tuple[int, int], second: tuple[int, int], confidence: float = 0.95
+) -> tuple[float, float]:
+    r"""Compute Newcombe's interval for a difference of shares, :math:`p - q`, from Wilson's two.
+
+    Its lower end is :math:`p - q - \sqrt{(p - l_p)^2 + (u_q - q)^2}`.
+
+    Args:
+        first: successes and trials of :math:`p`.
+        second: of :math:`q`.
+        confidence: chance that such an interval holds the difference.
+
+    Raises:
+        Mistake: as :func:`wilson_interval` does.
+    """
+    (low, high), (lower, higher) = (wilson_interval(*s, confidence) for s in (first, second))
+    p, q = (successes / n for successes, n in (first, second))
+    return p - q - math.hypot(p - low, higher - q), p - q + math.hypot(high - p, q - lower)
 
 
 def _upper_tail(confidence: float) -> float:

@@ -1,0 +1,253 @@
+"""Judge each network under each sampler, seed by seed: the cells that every table is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jemstone.data import Images
+from jemstone.errors import Mistake, brief
+from jemstone.experiments.case import Case, Eyes, Settings
+from jemstone.experiments.drawing import balanced_labels, draw
+from jemstone.experiments.evaluation import case_of_run
+from jemstone.experiments.gradients import classes_in_turn, compare_gradients
+from jemstone.experiments.reproduction.figures import drawn, figures_of, passes
+from jemstone.experiments.reproduction.networks import Trained
+from jemstone.experiments.reproduction.rows import CONTROL, MATRIX
+from jemstone.experiments.reproduction.work import Work
+from jemstone.experiments.store import Store
+from jemstone.experiments.suites import PARTS
+from jemstone.files import finite, write_tensors
+from jemstone.metrics import predictions
+from jemstone.recipes import Recipe, build_sampler, changed
+from jemstone.samplers import ClassGaussian, Sampler
+from jemstone.types import Generator
+
+__all__ = ["ABOUT", "REFERENCES", "Cell", "Cells", "judge_cells", "sampler_of"]
+
+Cell = tuple[str, str, int]
+"""Network, sampler or what else is asked about it, seed."""
+
+Cells = Mapping[Cell, Mapping[str, Any]]
+"""The figures of each; one that could not be judged has an ``error``."""
+
+ABOUT = ("classification", "gradients")
+"""What every network that is no flow is asked, beside its samples."""
+
+REFERENCES = {
+    "init": "class-Gaussian init",
+    "held-out": "held-out data, compared with themselves",
+    "train": "training data, as many as samples",
+}
+"""What stands beside the samples, by id."""
+
+_GRADIENTS = 200  # images
+_SHOWN = 10  # of each class
+
+
+def judge_cells(work: Work, trained: Sequence[Trained], eyes: Eyes) -> Cells:
+    """Judge what is not judged yet. A cell that fails is told, and the next one is judged.
+
+    Args:
+        work: where.
+        trained: the networks.
+        eyes: the judge of samples.
+    """
+    kept = Store(work.cells, work.plan.key(work.data, eyes.judge.name, eyes.judge.sha256))
+    known, cells = kept.read(), {}
+    asked = _asked(work, [one for one in trained if one.status == "done"], eyes)
+    for number, (cell, judge) in enumerate(asked.items()):
+        name = "-".join(map(str, cell))
+        if name not in known:
+            network, what, seed = cell
+            work.progress(f"cell {number + 1} of {len(asked)}: {network}, {what}, seed {seed}")
+            try:
+                known[name] = finite(judge())
+                kept.write(name, known[name])
+            except (OSError, MemoryError):  # of the whole command
+                raise
+            except Exception as error:  # of this cell alone
+                known[name] = {"error": brief(error)}
+                work.progress(f"failed: {brief(error)}")
+        cells[cell] = known[name]
+    return cells
+
+
+def sampler_of(recipe: Recipe, name: str, gaussian: ClassGaussian) -> Sampler:
+    """Build a sampler of the matrix."""
+    if name != CONTROL:
+        return build_sampler(recipe, name, gaussian)
+    fields = {"sampling.contrast.factor": 1.0, "sampling.combined.clamp": True}
+    return build_sampler(changed(recipe, fields), "combined", gaussian)
+
+
+def _asked(
+    work: Work, trained: Sequence[Trained], eyes: Eyes
+) -> dict[Cell, Callable[[], dict[str, Any]]]:
+    """List every cell with how it is judged, references first."""
+    asked: dict[Cell, Callable[[], dict[str, Any]]] = {}
+    for seed in work.plan.seeds:
+        asked["data", "init", seed] = lambda seed=seed: _init(work, trained, eyes, seed)
+        asked["data", "train", seed] = lambda seed=seed: _learnt(work, eyes, seed)
+    asked["data", "held-out", work.plan.seeds[0]] = lambda: figures_of(eyes.reference, eyes)
+    for one in trained:
+        opened = _Opened(work, one, eyes)
+        whats = MATRIX.get(one.network, ())
+        for what in (*whats, *(ABOUT if one.run is not None else ())):
+            # The buffer of an adopted run was not kept.
+            if what == "buffer" and one.run is not None and "adopted" in one.run.environment:
+                continue
+            asked[one.network, what, one.seed] = lambda opened=opened, what=what: opened.judge(what)
+    return asked
+
+
+def _generator(seed: int) -> Generator:
+    """Return the randomness of samples, `jemstone evaluate --seed`'s: all begin at one init."""
+    return Generator(seed).fold("samples")
+
+
+def _init(work: Work, trained: Sequence[Trained], eyes: Eyes, seed: int) -> dict[str, Any]:
+    """Judge draws of the class Gaussians that every sampler begins with."""
+    run = next((one.run for one in trained if one.run is not None), None)
+    train, classes = work.data.train, len(work.data.classes)
+    gaussian = run.gaussian if run else ClassGaussian.fit(train.pixels, train.y, classes)
+    y = balanced_labels(work.plan.count, classes)
+    pixels, cost = drawn(
+        lambda: torch.cat(
+            [gaussian(y[p], _generator(seed).fold("init").at(p)) for p in _split(len(y))]
+        ),
+        len(y),
+        0,
+        work.judging,
+    )
+    return {**figures_of(Images(pixels, y), eyes), **cost}
+
+
+def _split(count: int) -> Sequence[Tensor]:
+    return torch.arange(count).split(250)
+
+
+def _learnt(work: Work, eyes: Eyes, seed: int) -> dict[str, Any]:
+    """Judge training images, classes in turn: what a model that recites would reach."""
+    train = work.data.train
+    chosen = classes_in_turn(train.labels, Generator(seed).fold("reference"))[: work.plan.count]
+    return figures_of(Images(train.bytes[chosen], train.labels[chosen]), eyes)
+
+
+@dataclasses.dataclass
+class _Opened:
+    """A trained network, and how its cells are judged; loaded when the first of them is."""
+
+    work: Work
+    one: Trained
+    eyes: Eyes
+    case: Case | None = None
+
+    def judge(self, what: str) -> dict[str, Any]:
+        """Return the figures of a cell."""
+        if self.one.flow is not None:
+            return self.of_flow()
+        parts = {"classification": self.classification, "gradients": self.gradients}
+        return parts[what]() if what in parts else self.of_sampler(what)
+
+    def open(self) -> Case:
+        """Load the network."""
+        if self.case is None:
+            assert self.one.run is not None
+            plan, work = self.work.plan, self.work
+            # All networks are attacked in the ball of Robust JEM.
+            threat = plan.recipes["robust-jem"].attack
+            settings = Settings("quick", plan.count, self.one.seed, threat.norm, threat.eps)
+            self.case = case_of_run(
+                self.one.run,
+                work.data,
+                settings,
+                device=work.judging,
+                judge=self.eyes.judge,
+                cache=work.cache,
+                progress=work.progress,
+            )
+        return self.case
+
+    def classification(self) -> dict[str, Any]:
+        """Judge accuracy, clean and attacked, as `jemstone evaluate` does."""
+        case = self.open()
+        clean, attacked = (PARTS[name](case, {}) for name in ("classification", "pgd"))
+        norm, eps = case.threat
+        row = next(row for row in attacked["robust_accuracy"] if row["eps"] == eps)
+        return {
+            "accuracy": clean["accuracy"],
+            "robust_accuracy": row["value"],
+            "attack": f"{row['attack']}, {norm} {eps:g}",
+            "attacked": row["n"],
+        }
+
+    def gradients(self) -> dict[str, Any]:
+        """Measure how far input gradients line up with images and classes."""
+        run, data = self.one.run, self.work.data
+        assert run is not None
+        count = min(_GRADIENTS, len(data.test))
+        found = compare_gradients(
+            [run], data, count=count, seed=self.one.seed, device=self.work.judging
+        ).result["runs"][0]
+        measured = {k: v["mean"] for k, v in found.items() if isinstance(v, dict) and "mean" in v}
+        return {"n": count, "flat": found["flat"], **measured}
+
+    def of_sampler(self, name: str) -> dict[str, Any]:
+        """Draw samples, or take the buffer's, and judge them."""
+        case, run, work = self.open(), self.one.run, self.work
+        assert run is not None
+        y = balanced_labels(work.plan.count, run.classes)
+        if name == "buffer":
+            chains = run.chains()
+            if chains is None:
+                raise Mistake(f"{run.path} keeps no chains")
+            pixels = drawn(lambda: chains[: len(y)], len(y), 0, work.judging)[0]
+            cost = dict.fromkeys(("seconds_per_image", "passes_per_image", "peak_bytes"))
+        else:
+            sampler = sampler_of(run.recipe, name, run.gaussian)
+            stream, device = case.generator.fold("samples"), work.judging
+            pixels, cost = drawn(
+                lambda: draw(case.model, sampler, y, stream, device=device),
+                len(y),
+                passes(sampler),
+                device,
+            )
+        intended = name not in ("buffer", "unconditional")
+        if not intended:
+            # A chain on E(x) may leave the class it began in, so it is labelled by what it shows.
+            nameless = Images(pixels, torch.zeros(len(pixels), dtype=torch.int64))
+            y = predictions(case.model, nameless).argmax(dim=1)
+        return self.judged(name, pixels, y, "intended" if intended else "predicted", cost)
+
+    def of_flow(self) -> dict[str, Any]:
+        """Draw a flow's samples and judge them, and its likelihood of held-out images."""
+        flow, data = self.one.flow, self.work.data
+        assert flow is not None
+        y = balanced_labels(self.work.plan.count, len(data.classes))
+        pixels, cost = drawn(
+            lambda: torch.cat(
+                [flow.sample(y[p], _generator(self.one.seed).at(p)) for p in _split(len(y))]
+            ).clamp(0.0, 1.0),
+            len(y),
+            0,
+            self.work.judging,
+        )
+        bits = flow.bits_per_dim(data.test, Generator(self.one.seed).fold("bits"))
+        return {**self.judged("flow", pixels, y, "intended", cost), "bits_per_dim": bits}
+
+    def judged(
+        self, name: str, pixels: Tensor, y: Tensor, labels: str, cost: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the figures of samples, some of which are kept to be shown."""
+        classes = len(self.work.data.classes)
+        shown = torch.cat([(y == k).nonzero()[:_SHOWN, 0] for k in range(classes)])
+        write_tensors(
+            self.work.cells / "samples" / f"{self.one.network}-{name}-{self.one.seed}.safetensors",
+            {"images": pixels[shown], "labels": y[shown]},
+        )
+        return {**figures_of(Images(pixels, y), self.eyes), "labels": labels, **cost}

@@ -1,0 +1,277 @@
+"""Put the table together, whole, from the cells."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import torch
+
+from jemstone._version import __version__
+from jemstone.experiments.case import Eyes
+from jemstone.experiments.provenance import source_commit
+from jemstone.experiments.reproduction.cells import REFERENCES, Cells
+from jemstone.experiments.reproduction.claims import judge_claims
+from jemstone.experiments.reproduction.figures import COSTS, FIGURES
+from jemstone.experiments.reproduction.networks import Trained
+from jemstone.experiments.reproduction.rows import CONTROL, MATRIX, ROWS, UNCONDITIONAL, Row
+from jemstone.experiments.reproduction.work import Work
+from jemstone.functional.statistics import standard_error
+from jemstone.recipes import to_yaml
+from jemstone.training import RunFolder
+
+__all__ = ["Measured", "summary", "table"]
+
+_CURVES = ("loss", "accuracy", "robust_accuracy", "energy_data", "energy_samples")
+_POINTS = 100
+_GRADIENTS = ("class_mean_alignment_log_p", "margin_alignment", "flat")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What has been trained, and what came of judging it.
+
+    Args:
+        trained: the networks.
+        cells: their figures.
+    """
+
+    trained: Sequence[Trained]
+    cells: Cells
+
+    def of(self, network: str) -> list[Trained]:
+        """Return a network's runs, by seed."""
+        return sorted((t for t in self.trained if t.network == network), key=lambda t: t.seed)
+
+    def values(self, network: str, what: str, figure: str) -> list[float]:
+        """Return the values of a figure, by seed, where there are any."""
+        found = {
+            seed: cell.get(figure)
+            for (of, asked, seed), cell in self.cells.items()
+            if (of, asked) == (network, what)
+        }
+        return [float(found[seed]) for seed in sorted(found) if found[seed] is not None]
+
+    def figures(self, network: str, what: str) -> dict[str, Any]:
+        """Return every figure of some samples, over the seeds."""
+        names = (*FIGURES, "n")
+        found = {name: summary(self.values(network, what, name)) for name in names}
+        count = found.pop("n")
+        return {**found, "n": None if count is None else round(count["mean"])}
+
+    def cost(self, network: str, what: str) -> dict[str, Any]:
+        """Return what it costs to draw an image, in the mean over the seeds."""
+        return {name: mean(self.values(network, what, name)) for name in COSTS}
+
+    def failures(self, network: str, what: str) -> dict[int, str]:
+        """Return why seeds have no figures, by seed."""
+        found = {t.seed: t.error or t.status for t in self.of(network) if t.status != "done"}
+        for (of, asked, seed), cell in self.cells.items():
+            if (of, asked) == (network, what) and "error" in cell:
+                found[seed] = str(cell["error"])
+        return dict(sorted(found.items()))
+
+
+def summary(values: Sequence[float]) -> dict[str, Any] | None:
+    """Return mean, standard error and every value; None where there is none.
+
+    >>> summary([1.0, 3.0])
+    {'mean': 2.0, 'se': 1.0, 'values': [1.0, 3.0]}
+    """
+    if not values:
+        return None
+    error = standard_error(torch.tensor(values).double()) if len(values) > 1 else None
+    return {"mean": fmean(values), "se": error, "values": list(values)}
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of what is known; None where nothing is."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def table(
+    work: Work,
+    measured: Measured,
+    eyes: Eyes,
+    ablations: Sequence[Mapping[str, Any]] | None = None,
+    stability: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the contract's mapping, ready for JSON.
+
+    Args:
+        work: where it was measured.
+        measured: the networks and their cells.
+        eyes: the judge.
+        ablations: what the alternatives to the recipe's settings gave; None where not asked for.
+        stability: how many short runs failed; None where not asked for.
+    """
+    plan, told = work.plan, eyes.told
+    asked = [(n, s) for n in plan.networks for s in MATRIX.get(n, ()) if s != CONTROL]
+    return {
+        "command": plan.command,
+        "commit": source_commit(),
+        "data": work.data.name,
+        "budget": plan.budget,
+        "seeds": list(plan.seeds),
+        "samples": plan.count,
+        "held_out": len(work.data.test),
+        "features": told["name"],
+        "judge": told,
+        "reference_is": eyes.best_score,
+        "environment": {
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "device": work.training.name,
+            "bf16": work.training.bf16,
+            "judged": str(work.judging),
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "jemstone": __version__,
+        },
+        "rows": [_row(ROWS[row], measured) for row in plan.rows],
+        "references": [
+            {"id": id, "model": words, **measured.figures("data", id)}
+            for id, words in REFERENCES.items()
+        ],
+        "matrix": [cell for asking in asked if (cell := _cell(*asking, measured)) is not None],
+        "controls": [
+            cell
+            for network in plan.networks
+            if CONTROL in MATRIX.get(network, ())
+            and (cell := _cell(network, CONTROL, measured)) is not None
+        ],
+        "claims": judge_claims(measured.values, stability),
+        "gradients": [
+            {
+                "network": network,
+                **{
+                    name: summary(measured.values(network, "gradients", name))
+                    for name in _GRADIENTS
+                },
+            }
+            for network in plan.networks
+            if measured.values(network, "gradients", "flat")
+        ],
+        "networks": [_network(network, measured) for network in plan.networks],
+        "ablations": ablations,
+        "stability": stability,
+        "training": [
+            {"network": one.network, "seed": one.seed, "curves": _curves(one)}
+            for one in measured.trained
+            if one.run is not None
+        ],
+        "recipes": {
+            network: to_yaml(run.recipe)
+            for network in plan.networks
+            if (run := next((t.run for t in measured.of(network) if t.run), None)) is not None
+        },
+    }
+
+
+def _row(row: Row, measured: Measured) -> dict[str, Any]:
+    """Return a row of the paper's table."""
+    runs, failures = measured.of(row.network), measured.failures(row.network, row.sampler)
+    done = [t for t in runs if t.seed not in failures]
+    status = "done" if done else _worst(runs)
+    cost = measured.cost(row.network, row.sampler)
+    peaks = [cost["peak_bytes"], mean(t.peak for t in done)]
+    return {
+        "id": row.id,
+        "model": row.model,
+        "network": row.network,
+        "sampler": row.sampler,
+        "status": status,
+        "error": None if done else next(iter(failures.values()), None),
+        "seeds": [t.seed for t in done],
+        "failed_seeds": {str(seed): error for seed, error in failures.items()},
+        **measured.figures(row.network, row.sampler),
+        **_classified(row.network, measured),
+        "bits_per_dim": summary(measured.values(row.network, row.sampler, "bits_per_dim")),
+        "cost": {
+            "train_seconds": mean(t.seconds for t in done),
+            "train_steps": mean(t.steps for t in done),
+            **cost,
+            "peak_bytes": max((peak for peak in peaks if peak is not None), default=None),
+        },
+        "unconditional": {
+            **measured.figures(row.network, "unconditional"),
+            "cost": measured.cost(row.network, "unconditional"),
+        }
+        if row.id in UNCONDITIONAL and measured.values(row.network, "unconditional", "fid")
+        else None,
+        "paper": dict(zip(("is", "fid"), row.paper, strict=True)),
+    }
+
+
+def _worst(runs: Sequence[Trained]) -> str:
+    """Name what became of a row that has no seed."""
+    found = {t.status for t in runs}
+    return next((s for s in ("diverged", "failed", "skipped") if s in found), "failed")
+
+
+def _classified(network: str, measured: Measured) -> dict[str, Any]:
+    """Return how well a network classifies, clean and attacked."""
+    attacks = {
+        cell["attack"]
+        for (of, asked, _), cell in measured.cells.items()
+        if (of, asked) == (network, "classification") and "attack" in cell
+    }
+    return {
+        "accuracy": summary(measured.values(network, "classification", "accuracy")),
+        "robust_accuracy": summary(measured.values(network, "classification", "robust_accuracy")),
+        "robust_attack": next(iter(attacks), None),
+    }
+
+
+def _cell(network: str, sampler: str, measured: Measured) -> dict[str, Any] | None:
+    """Return a cell of the matrix; None for the buffer of a network that was adopted."""
+    figures = measured.figures(network, sampler)
+    failures = measured.failures(network, sampler)
+    if figures["n"] is None and not failures:
+        return None
+    return {
+        "network": network,
+        "sampler": sampler,
+        "origin": "buffer" if sampler == "buffer" else "scratch",
+        "status": "done" if figures["n"] is not None else "failed",
+        "error": None if figures["n"] is not None else next(iter(failures.values())),
+        **figures,
+        "cost": measured.cost(network, sampler),
+    }
+
+
+def _network(network: str, measured: Measured) -> dict[str, Any]:
+    """Return what became of a network, by seed."""
+    runs = measured.of(network)
+    return {
+        "network": network,
+        "status": "done" if any(t.status == "done" for t in runs) else _worst(runs),
+        "runs": [
+            {
+                "seed": t.seed,
+                "status": t.status,
+                "error": t.error,
+                "steps": t.steps,
+                "seconds": t.seconds,
+                "adopted": t.run.environment.get("adopted") if t.run is not None else None,
+            }
+            for t in runs
+        ],
+        **_classified(network, measured),
+    }
+
+
+def _curves(one: Trained) -> dict[str, list[Any]]:
+    """Return a run's metrics, thinned; those that it does not have are left out."""
+    assert one.run is not None
+    lines = list(RunFolder(one.run.path).metrics())
+    places = sorted({round(k) for k in torch.linspace(0, len(lines) - 1, _POINTS).tolist()})
+    thinned = [lines[place] for place in places] if lines else []
+    names = [
+        name for name in (*_CURVES, "input_grad_norm") if any(name in line for line in thinned)
+    ]
+    return {name: [line.get(name) for line in thinned] for name in ("step", *names)}

@@ -1,0 +1,93 @@
+"""The way of combined inference, frame by frame: init, attack, contrast, walk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jemstone.data import to_bytes
+from jemstone.experiments.runs import Run
+from jemstone.samplers import PGD, SGLD, Clamp, ReduceContrast, Sampler
+from jemstone.training import Device
+from jemstone.types import EnergyModel, Generator
+
+__all__ = ["frames", "trajectory"]
+
+_STAGES = {PGD: "attack", ReduceContrast: "contrast", SGLD: "walk", Clamp: "clamp"}
+_FRAMES = 80
+_CHAINS = 10
+
+
+def frames(
+    model: EnergyModel, sampler: Sampler, y: Tensor, generator: Generator
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield the stage and the images of every step of a sampler.
+
+    Args:
+        model: the energy.
+        sampler: from scratch.
+        y: labels, int64 (B,).
+        generator: the randomness; the last images are the sampler's own.
+    """
+    x = sampler.init(y, generator.fold("init"))
+    yield "init", x
+    stream = generator.fold("stages")
+    for number, stage in enumerate(sampler.stages.stages):
+        name = next((name for kind, name in _STAGES.items() if isinstance(stage, kind)), "stage")
+        for x in stage.iterate(model, x, y, stream.fold(number)):  # noqa: B020 - walks on
+            yield name, x
+
+
+@torch.no_grad()
+def trajectory(run: Run, classes: tuple[str, ...], device: Device) -> dict[str, Any]:
+    """Follow one chain of each class, up to ten, through combined inference.
+
+    Args:
+        run: a trained network.
+        classes: their names.
+        device: where to walk.
+
+    Returns:
+        ``labels``; for each frame its ``stages`` name, ``images`` uint8 (T, B, C, H, W),
+        ``energy`` :math:`E(x, y)` and ``probability`` :math:`p(y|x)`, (T, B); ``class_names``.
+        Of longer ways, 80 frames, first and last of each stage among them.
+    """
+    model = run.model().to(device.name)
+    y = torch.arange(min(len(classes), _CHAINS)).to(device.name)
+    sampler = run.sampler("combined")
+    way = list(frames(model, sampler, y, Generator(run.seed).fold("samples")))
+    kept = _thinned([name for name, _ in way])
+    energies, probabilities = [], []
+    for place in kept:
+        logits = model.logits(way[place][1])
+        energies.append(-logits.gather(1, y[:, None])[:, 0].cpu())
+        probabilities.append(logits.softmax(dim=1).gather(1, y[:, None])[:, 0].cpu())
+    return {
+        "labels": y.tolist(),
+        "stages": [way[place][0] for place in kept],
+        "images": torch.stack([to_bytes(way[place][1].cpu()) for place in kept]),
+        "energy": torch.stack(energies),
+        "probability": torch.stack(probabilities),
+        "class_names": [classes[k] for k in y.tolist()],
+    }
+
+
+def _thinned(stages: list[str]) -> list[int]:
+    """Choose the frames to keep: where stages begin and end, and evenly between.
+
+    >>> _thinned(["init", "walk", "walk"])
+    [0, 1, 2]
+    """
+    last = len(stages) - 1
+    ends = {
+        k
+        for k, name in enumerate(stages)
+        if k in (0, last) or stages[k - 1] != name or stages[k + 1] != name
+    }
+    between = [k for k in range(len(stages)) if k not in ends]
+    room = max(0, min(len(between), _FRAMES - len(ends)))
+    evenly = [between[k * len(between) // room] for k in range(room)]
+    return sorted({*ends, *evenly})

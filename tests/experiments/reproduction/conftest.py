@@ -1,0 +1,119 @@
+"""A reproduction small enough to be done whole: two classes of 6x6 images, steps by the handful."""
+
+import hashlib
+import json
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from jemstone.data import load
+from jemstone.experiments import judge_from, suites
+from jemstone.experiments.reproduction import Plan, Work, networks, plan
+from jemstone.files import write_tensors
+from jemstone.model import JointEnergyModel
+from jemstone.nn import ConvNet
+from jemstone.random import Generator
+from jemstone.recipes import changed
+from jemstone.training import Device
+
+
+class Flow:
+    """A flow that learns nothing and draws noise."""
+
+    trained: ClassVar[list] = []
+
+    def __init__(self, path, name, seed):
+        self.path, self.name, self.seed = path, name, seed
+        self.steps, self.train_seconds = 7, 1.5
+
+    @classmethod
+    def open(cls, path):
+        return cls(path, **json.loads((path / "flow.json").read_text()))
+
+    @classmethod
+    def begin(cls, path, name, data, budget, seed, **options):
+        path.mkdir(parents=True)
+        (path / "flow.json").write_text(json.dumps({"name": name, "seed": seed}))
+        return cls(path, name, seed)
+
+    @property
+    def done(self):
+        return (self.path / "done").is_file()
+
+    def train(self, data, progress):
+        self.trained.append((self.name, self.seed))
+        (self.path / "done").touch()
+
+    def sample(self, y, generator):
+        return generator.uniform((len(y), 1, 6, 6))
+
+    def bits_per_dim(self, images, generator):
+        return 8.0 + self.seed
+
+
+@pytest.fixture(autouse=True)
+def flows(monkeypatch):
+    Flow.trained.clear()
+    monkeypatch.setattr(networks, "FlowRun", Flow)
+    return Flow.trained
+
+
+SMALL = {"network.width": 1, "sampling.unconditional.steps": 6, "chains.size": 30}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Make networks, walks and attacks small enough for a test."""
+    recipe_for = plan.recipe_for
+    monkeypatch.setattr(plan, "recipe_for", lambda *named: changed(recipe_for(*named), SMALL))
+    monkeypatch.setattr(suites, "_PGD_STEPS", 2)
+    monkeypatch.setattr(suites, "_RESTARTS", 1)
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory):
+    """The file of the images."""
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    arrays = {}
+    for split, count in (("train", 40), ("test", 24)):
+        labels = torch.arange(count) % 2
+        words = Generator(count).integers(count * 36, 128).reshape(count, 6, 6)
+        arrays[f"{split}_images"] = (words + 96 * labels[:, None, None]).byte().numpy()
+        arrays[f"{split}_labels"] = labels.numpy()
+    np.savez(path, **arrays)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def judge_file(tmp_path_factory):
+    """The weights of a judge that has learnt nothing, and judges all the same."""
+    torch.manual_seed(0)
+    model = JointEnergyModel(ConvNet(1, 2, 4), mean=0.5, std=0.5)
+    path = tmp_path_factory.mktemp("judge") / "judge.safetensors"
+    write_tensors(path, model.state_dict())
+    return path
+
+
+@pytest.fixture(scope="session")
+def judge(judge_file, source):
+    return judge_from(judge_file, load(source))
+
+
+@pytest.fixture
+def work(source, judge_file, tmp_path):
+    """Build the work on a plan, by default all of it, in a folder of its own."""
+    digest = hashlib.sha256(judge_file.read_bytes()).hexdigest()
+    data = load(source)
+
+    def build(out="out", progress=lambda line: None, watched=None, **fields):
+        fields = {"seeds": (0, 1), "budget": "quick", "samples": 20, "steps": 2} | fields
+        asked = Plan(source, judge=digest, **fields).joined(tmp_path / out, data)
+        more = {} if watched is None else {"watched": watched}
+        device = Device()
+        return Work(
+            asked, data, tmp_path / out, None, None, device, device, None, progress=progress, **more
+        )
+
+    return build

@@ -1,0 +1,94 @@
+"""A verdict is what the interval of the difference says, over three seeds or more."""
+
+import pytest
+
+from jemstone.experiments.reproduction.claims import CLAIMS, judge_claims
+from jemstone.experiments.reproduction.rows import ROWS
+
+SURE, UNSURE = (0.0, 0.1, -0.1), (0.0, 9.0, -9.0)
+
+
+def judged(values, stability=None):
+    claims = judge_claims(lambda *asked: values.get(asked, []), stability)
+    return {claim["id"]: claim for claim in claims}
+
+
+def around(middle, spread):
+    return [middle + part for part in spread]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+@pytest.mark.parametrize(
+    ("gap", "spread", "verdict"),
+    [
+        (1.0, SURE, "holds"),
+        (-1.0, SURE, "fails"),
+        (1.0, UNSURE, "inconclusive"),
+        (-1.0, UNSURE, "inconclusive"),
+        (1.0, SURE[:2], "inconclusive"),
+        (1.0, SURE[:1], "inconclusive"),
+    ],
+)
+def test_a_verdict_is_the_intervals(claim, gap, spread, verdict):
+    sign = 1 if claim.above else -1
+    values = {(*claim.first, claim.figure): around(10 + sign * gap, spread)}
+    values |= {(*other, claim.figure): around(10.0, spread) for other in claim.others}
+    row = judged(values)[claim.id]
+    assert row["verdict"] == verdict
+    assert f"{gap:+.3g}" in row["measured"]
+    if len(spread) > 1:
+        low, high = row["interval"]
+        assert (low + high) / 2 == pytest.approx(gap, abs=1e-5)
+        assert (low > 0, high < 0) == (verdict == "holds", verdict == "fails") or len(spread) < 3
+    else:
+        assert row["interval"] is None
+        assert "1 seed" in row["measured"]
+
+
+def rows_with(figure, means, spread=SURE):
+    return {
+        (row.network, row.sampler, figure): around(means[row.id], spread) for row in ROWS.values()
+    }
+
+
+def test_the_highest_is_higher_than_each_of_the_others():
+    means = dict.fromkeys(ROWS, 5.0) | {"robust-jem-combined": 9.0}
+    assert judged(rows_with("is", means))["combined-highest-is"]["verdict"] == "holds"
+    for rival in ROWS.keys() - {"robust-jem-combined"}:
+        above = judged(rows_with("is", means | {rival: 11.0}))["combined-highest-is"]
+        assert above["verdict"] == "fails"
+        assert above["interval"][1] < 0
+        tied = judged(rows_with("is", means | {rival: 9.0}))["combined-highest-is"]
+        assert tied["verdict"] == "inconclusive"
+        row = ROWS[rival]
+        missing = rows_with("is", means)
+        del missing[row.network, row.sampler, "is"]
+        absent = judged(missing)["combined-highest-is"]
+        assert absent["verdict"] == "inconclusive"
+        assert f"not measured: {row.network}" in absent["measured"]
+
+
+def test_what_was_not_measured_is_told():
+    for row in judged({}).values():
+        assert (row["verdict"], row["interval"]) == ("inconclusive", None)
+        assert row["measured"].startswith(("not measured: ", "not run: --stability"))
+
+
+def runs(failed, n, seeds=4):
+    return {"runs": [{"seed": k % seeds, "failed": k < failed} for k in range(n)]}
+
+
+@pytest.mark.parametrize(
+    ("jempp", "robust", "seeds", "verdict"),
+    [
+        (40, 2, 20, "holds"),
+        (2, 40, 20, "fails"),
+        (3, 2, 20, "inconclusive"),
+        (40, 2, 2, "inconclusive"),
+    ],
+)
+def test_stability_is_a_difference_of_shares(jempp, robust, seeds, verdict):
+    recipes = {"jempp": runs(jempp, 60, seeds), "robust-jem": runs(robust, 60, seeds)}
+    row = judged({}, {"recipes": recipes})["adversarial-training-stabilises"]
+    assert row["verdict"] == verdict
+    assert f"{robust} of 60 runs failed, against {jempp} of 60" in row["measured"]
