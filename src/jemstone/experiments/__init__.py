@@ -1,7 +1,8 @@
 """Runs, and how they are judged."""
 
+from jemstone.experiments.ablations import ablate, pooled, train_ablations
 from jemstone.experiments.begin import begin, device_for
-from jemstone.experiments.case import Case, Settings
+from jemstone.experiments.case import Case, Eyes, Settings
 from jemstone.experiments.doctor import Finding, examine
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
@@ -21,6 +22,7 @@ __all__ = [
     "PARTS",
     "SUITES",
     "Case",
+    "Eyes",
     "Finding",
     "InputGradients",
     "Judge",
@@ -29,6 +31,7 @@ __all__ = [
     "Run",
     "Settings",
     "Store",
+    "ablate",
     "balanced_labels",
     "begin",
     "cache_folder",
@@ -48,5 +51,7 @@ __all__ = [
     "judge_robustness",
     "landscape",
     "load_classifier",
+    "pooled",
     "source_commit",
+    "train_ablations",
 ]
