@@ -1,8 +1,9 @@
 """Runs, and how they are judged."""
 
+from jemstone.experiments.ablations import ablate, pooled, train_ablations
 from jemstone.experiments.adopt import adopt
 from jemstone.experiments.begin import begin, device_for
-from jemstone.experiments.case import Case, Settings
+from jemstone.experiments.case import Case, Eyes, Settings
 from jemstone.experiments.doctor import Finding, examine, judged_from
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
@@ -23,6 +24,7 @@ __all__ = [
     "PARTS",
     "SUITES",
     "Case",
+    "Eyes",
     "Finding",
     "InputGradients",
     "Judge",
@@ -31,6 +33,7 @@ __all__ = [
     "Run",
     "Settings",
     "Store",
+    "ablate",
     "adopt",
     "balanced_labels",
     "begin",
@@ -53,6 +56,8 @@ __all__ = [
     "judged_from",
     "landscape",
     "load_classifier",
+    "pooled",
     "seconds_per_step",
     "source_commit",
+    "train_ablations",
 ]
