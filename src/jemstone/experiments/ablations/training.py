@@ -23,8 +23,12 @@ from jemstone.types import Generator
 __all__ = ["train_ablations", "training_questions", "variants"]
 
 _SAMPLERS = ("energy", "combined")
-_L2 = {"attack.norm": "l2", "attack.eps": 0.5}  # Santurkar et al.'s, in [0, 1]
-_BATCH = {"network.norm": "batch", "network.init": "default", "walk.mode": "batch"}  # JEM++'s
+_L2: dict[str, Any] = {"attack.norm": "l2", "attack.eps": 0.5}  # Santurkar et al.'s, in [0, 1]
+_BATCH: dict[str, Any] = {
+    "network.norm": "batch",
+    "network.init": "default",
+    "walk.mode": "batch",
+}  # JEM++'s
 _ATTACK_STEPS, _RESTARTS = 20, 2
 _NOTHING = (*FIGURES, "nearest", "spread", "seconds_per_image", "passes_per_image")
 
@@ -38,7 +42,7 @@ def variants(recipe: Recipe) -> dict[str, dict[str, Any]]:
     clean = 0.0 if recipe.weights.cross_entropy else 1.0
     other = "clean" if recipe.positives == "adversarial" else "adversarial"
     length = 2.5 * _L2["attack.eps"] / recipe.attack.steps
-    found = {
+    found: dict[str, dict[str, Any]] = {
         "as-it-is": {},
         "cross-entropy": {"weights.cross_entropy": clean},
         "positives": {"positives": other},
