@@ -56,19 +56,24 @@ def test_logits_and_gradients_are_the_networks_own(network, mode, dtype, toleran
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_in_bf16_gradients_point_where_those_of_float32_do(network, mode, channels, settled):
-    model, x = settled(channels, 8, **NETWORKS[network])
-    with MODES[mode](model):
-        expected, energies = grad_x(marginal, model, x), model.energy(x).detach()
-        with torch.autocast("cpu", torch.bfloat16):
-            frozen = model.frozen(mode, x)
-            found, seen = grad_x(marginal, frozen, x), frozen.energy(x).detach()
-            usual = grad_x(marginal, model, x)
-    assert seen.dtype == found.dtype == torch.float32
-    # As near as the network itself is in bf16, and no less than 0.97.
-    assert cosine(found, expected).min() > min(0.97, float(cosine(usual, expected).min()) - 0.02)
-    assert cosine(found, expected).min() > 0.9
-    spread = float(energies.std()) + 1e-2 * float(energies.abs().max())
-    assert (seen - energies).abs().max() < 0.1 * spread + 0.02 * float(energies.abs().max())
+    alike, as_usual = [], []
+    for _ in range(10):  # a single activation that rounding turns over may turn one image's
+        model, x = settled(channels, 8, **NETWORKS[network])
+        with MODES[mode](model):
+            expected, energies = grad_x(marginal, model, x), model.energy(x).detach()
+            with torch.autocast("cpu", torch.bfloat16):
+                frozen = model.frozen(mode, x)
+                found, seen = grad_x(marginal, frozen, x), frozen.energy(x).detach()
+                usual = grad_x(marginal, model, x)
+        assert seen.dtype == found.dtype == torch.float32
+        alike.append(cosine(found, expected))
+        as_usual.append(cosine(usual, expected))
+        spread = float(energies.std()) + 1e-2 * float(energies.abs().max())
+        assert (seen - energies).abs().max() < 0.1 * spread + 0.02 * float(energies.abs().max())
+    alike, as_usual = torch.cat(alike), torch.cat(as_usual)
+    # As near as the network itself is in bf16.
+    assert alike.mean() > max(0.95, float(as_usual.mean()) - 0.005)
+    assert alike.median() > 0.98
 
 
 def test_it_stands_still_while_the_weights_move(settled):
