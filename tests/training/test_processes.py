@@ -57,7 +57,7 @@ def run(tmp_path_factory):
     """Train a run of the command line with two processes, one of which is killed on the way."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     argv = ["-m", "jemstone", "train", "jempp", "--out", folder, "--steps", "200"]
-    argv += ["--checkpoint_every=40", *SMALL]
+    argv += ["--checkpoint_every=40", "--optimisation.batch_size=8", *SMALL]
     process = start(["--max-restarts=1", *argv])
     metrics = folder / "metrics.jsonl"
     while '"step": 60' not in (metrics.read_text() if metrics.is_file() else ""):
@@ -68,7 +68,7 @@ def run(tmp_path_factory):
         tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
         workers = [int(child) for task in tasks for child in task.read_text().split()]
         os.kill(max(workers), signal.SIGKILL)
-    out, told = process.communicate(timeout=120)
+    out, told = process.communicate(timeout=240)
     assert process.returncode == 0, told
     assert out.splitlines()[-1] == str(folder)
     assert "2 processes" in told
