@@ -56,8 +56,8 @@ def together(tmp_path_factory):
 def run(tmp_path_factory):
     """Train a run of the command line with two processes, one of which is killed on the way."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    argv = ["-m", "jemstone", "train", "jempp", "--out", folder, "--steps", "200"]
-    argv += ["--checkpoint_every=40", *SMALL]
+    argv = ["-m", "jemstone", "train", "jempp", "--out", folder, "--steps", "120"]
+    argv += ["--checkpoint_every=40", "--optimisation.batch_size=8", *SMALL]
     process = start(["--max-restarts=1", *argv])
     metrics = folder / "metrics.jsonl"
     while '"step": 60' not in (metrics.read_text() if metrics.is_file() else ""):
@@ -68,7 +68,7 @@ def run(tmp_path_factory):
         tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
         workers = [int(child) for task in tasks for child in task.read_text().split()]
         os.kill(max(workers), signal.SIGKILL)
-    out, told = process.communicate(timeout=120)
+    out, told = process.communicate(timeout=240)
     assert process.returncode == 0, told
     assert out.splitlines()[-1] == str(folder)
     assert "2 processes" in told
@@ -134,13 +134,13 @@ def test_chains_of_one_process_go_on_in_two(together):
     assert torch.equal(whole, workers.state().buffer.images)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_judgement_by_two_is_that_of_one_to_the_last_digit(rank, together):
+def test_a_judgement_by_two_is_that_of_one_to_the_last_digit(together):
     alone = json.loads(json.dumps(finite(workers.judged(Processes()))))
     assert len(alone["robust_accuracy"]) > 10
     assert len(alone["ood"]) > 5
     assert len(alone["purification"]) == 1
-    assert read_json(together / f"judged-{rank}.json") == alone
+    for rank in (0, 1):
+        assert read_json(together / f"judged-{rank}.json") == alone
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
@@ -182,26 +182,26 @@ def test_one_process_agrees_with_itself():
 
 def test_two_processes_leave_the_contracts_files(run):
     left = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
-    for folder in ("checkpoint", "checkpoints/000160"):
+    for folder in ("checkpoint", "checkpoints/000080"):
         for file in ("model", "training", "chains-0", "chains-1"):
             assert f"{folder}/{file}.safetensors" in left
-    assert {"recipe.yaml", "environment.json", "init.safetensors", "samples/000200.png"} <= left
+    assert {"recipe.yaml", "environment.json", "init.safetensors", "samples/000120.png"} <= left
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == list(range(20, 201, 20))
+    assert [line["step"] for line in lines] == list(range(20, 121, 20))
     assert json.loads((run / "environment.json").read_text())["processes"] == 2
 
 
 def test_one_process_goes_on_where_two_stopped(run, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(run, again)
-    shutil.rmtree(again / "checkpoint")  # as if killed after step 160
-    (again / "checkpoints/000160").rename(again / "checkpoint")
+    shutil.rmtree(again / "checkpoint")  # as if killed after step 80
+    (again / "checkpoints/000080").rename(again / "checkpoint")
     assert main(["train", "--resume", str(again)]) == 0
     (alone,) = chains_files(again / "checkpoint")
     both = [read_tensors(file)["images"] for file in chains_files(run / "checkpoint")]
     assert len(read_tensors(alone)["images"]) == sum(map(len, both)) == 50
     lines = [json.loads(line) for line in (again / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == list(range(20, 201, 20))
+    assert [line["step"] for line in lines] == list(range(20, 121, 20))
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -125,16 +125,16 @@ def judged(processes):
     """Judge a classifier in full, with few steps; return every figure but the time."""
     suites._DETECTION_STEPS, suites._DETECTION_BATCH = 1, 7
     suites._ATTACK = {"steps": 4, "restarts": 1, "queries": 9, "autoattack_steps": 2}
-    suites._ATTACK["batch_size"] = 5
+    suites._ATTACK["batch_size"] = 3
     torch.manual_seed(0)
     model = JointEnergyModel(ConvNet(1, 10, width=4)).eval()
     digits = load("digits")
     data = DataSet("digits", digits.train.first(60), digits.test.first(40), digits.classes, False)
-    settings = Settings("full", attacked=13, unknown=("constant",), strangers=20)
+    settings = Settings("full", attacked=7, unknown=("constant",), strangers=20)
     figures = judge_case(case_of(model, data, settings, processes=processes)).figures
     del figures["seconds"]
     walk = SGLD(2, 0.1, 0.01)
-    images = data.test.first(9)
+    images = data.test.first(5)
     figures["purification"] = judge_purification(
         model,
         walk,
@@ -143,7 +143,7 @@ def judged(processes):
         eps=[0.1],
         steps=1,
         repetitions=15,
-        batch_size=4,
+        batch_size=2,
         deal=processes.deal,
     )
     return figures
