@@ -65,6 +65,7 @@ def cells(suite):
 
 def robustness(rows):
     """Yield what PGD on its better loss, Square and AutoAttack left, and the laws."""
+    most = max(row["n"] for row in rows)
     strong = {(r["norm"], r["eps"]) for r in rows if r["attack"].startswith(ATTACKS[1:])}
     for norm in dict.fromkeys(row["norm"] for row in rows):
         for attack in ATTACKS:
@@ -74,7 +75,11 @@ def robustness(rows):
                     found.setdefault(row["eps"], []).append(row)
             met = [of for eps, of in sorted(found.items()) if (norm, eps) in strong]
             least = [min(of, key=lambda r: r["value"]) for of in met]
-            said = [f"{share(r['value'], r['interval'])} at {r['eps']:.3g}" for r in least]
+            said = [
+                f"{share(r['value'], r['interval'])} at {r['eps']:.3g}"
+                + f" ({r['n']} images)" * (r["n"] != most)
+                for r in least
+            ]
             if least:
                 name = least[0]["attack"].partition(" (")[0]
                 yield ("robust accuracy,", f"{norm}, {name}"), "; ".join(said)
@@ -125,7 +130,8 @@ def foot(suites):
     ]
     return (
         "Measured here. " + "; ".join(runs) + ". Brackets are 95 % intervals; `unknown` is the "
-        "AUROC of the best of five scores / of the plain classifier's best, attacked in an Linf "
-        "ball where it says so; samples are FID / recall / coverage / Vendi score over real "
-        "images', from scratch, and in bold which flags are raised."
+        "AUROC of the best of five scores / of the plain classifier's best, each chosen on these "
+        "very images, attacked in an Linf ball where it says so; samples are FID / recall / "
+        "coverage / Vendi score over real images', from scratch, and in bold which flags are "
+        "raised."
     )

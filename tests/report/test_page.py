@@ -24,7 +24,10 @@ def ood(data, score, auroc, plain, attack=None):
 
 
 def bins(ece):
-    reliability = [{"confidence": 0.9, "accuracy": 0.8}, {"confidence": 0.99, "accuracy": 1.0}]
+    reliability = [
+        {"confidence": 0.9, "accuracy": 0.8, "n": 10},
+        {"confidence": 0.99, "accuracy": 1.0, "n": 30},
+    ]
     return {
         "ece": ece,
         "ece_equal_mass": ece,

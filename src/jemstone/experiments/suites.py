@@ -36,7 +36,7 @@ Shelf = MutableMapping[str, Any]
 Part = Callable[[Case, Shelf], dict[str, Any]]
 
 _PGD_STEPS, _RESTARTS = 20, 2
-_CURVE = (0.25, 0.5, 1.5, 2.0, 4.0)
+_CURVE, _OTHER_CURVE = (0.5, 1.5, 2.0, 4.0), (0.5, 2.0)
 _ATTACK: dict[str, Any] = {"steps": 40, "restarts": 2}
 _OTHER_NORM = 100  # images at most
 _PURIFYING_WALK = 5
@@ -93,14 +93,14 @@ def judge_attacks(case: Case, shelf: Shelf) -> dict[str, Any]:
     images = case.data.test.first(case.settings.attacked)
     rows: list[dict[str, Any]] = []
     for number, (norm, strong) in enumerate(case.threats):
-        some = images.first(_OTHER_NORM) if number else images
+        some, curve = (images.first(_OTHER_NORM), _OTHER_CURVE) if number else (images, _CURVE)
         rows += judge_robustness(
             case.model,
             some.x,
             some.labels,
             eps=strong,
             norm=norm,
-            curve=[] if number else [factor * strong[0] for factor in _CURVE],
+            curve=[factor * strong[0] for factor in curve],
             attacks=attacks,
             generator=case.generator.fold("attack"),
             store=shelf,

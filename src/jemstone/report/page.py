@@ -40,8 +40,9 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
     for row in result.get("purification", ()):
         if row["interval"][0] <= row["plain"]["interval"][1]:
             yield (
-                f"walking before classifying ({row['walk']}) defends no better than the plain "
-                f"model: {row['value']:.1%} against {row['plain']['value']:.1%}"
+                f"walking before classifying defends no better than the plain model: "
+                f"{row['value']:.1%} against {row['plain']['value']:.1%} in {row['norm']} "
+                f"{row['eps']:.3g}"
             )
     for row in result.get("ood", ()):
         for law in _broken(row):

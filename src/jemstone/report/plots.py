@@ -89,9 +89,13 @@ def _reliability(figure: Any, result: Result) -> bool:
         diagrams[label] = scaling["after"]["reliability"]
     for number, (label, own) in enumerate(diagrams.items()):
         places, values = [b["confidence"] for b in own], [b["accuracy"] for b in own]
-        _line(axis, places, values, label, number)
-    axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
-    axis.legend(fontsize=7)
+        # A bin of two images says little: its mark is as small.
+        sizes = [4 + 150 * b["n"] / sum(b["n"] for b in own) for b in own]
+        axis.scatter(places, values, sizes, alpha=0.7, color=_COLOURS[number], label=label)
+    label = "confidence (marks as large as the share of images)"
+    axis.set(xlabel=label, ylabel="accuracy", xlim=(0, 1.04), ylim=(-0.04, 1.04))
+    for handle in axis.legend(fontsize=7).legend_handles:
+        handle.set_sizes([20])
     return True
 
 
@@ -132,7 +136,8 @@ def _sample_count(figure: Any, result: Result) -> bool:
                 linewidth=0.8,
                 linestyle=":",
             )
-    axis.set(xlabel="samples (dotted: infinitely many)", ylabel="FID", yscale="log")
+    axis.set(xlabel="samples (dotted: infinitely many)", ylabel="FID")
+    _logarithmic(axis)
     axis.legend(fontsize=7)
     return True
 
@@ -154,14 +159,28 @@ def _walk(name: str, label: str) -> Plot:
             axis.axvline(walk["walk"]["steps"], color=colour, linewidth=0.8, linestyle=":")
             if name in walk["data"]:
                 axis.axhline(walk["data"][name], color=colour, linewidth=0.8, linestyle="--")
-        axis.set_xscale("symlog", linthresh=max(1, walks[0]["walk"]["steps"]))
+        own = sorted({walk["walk"]["steps"] for walk in walks})
+        axis.set_xscale("symlog", linthresh=max(1, own[0]))
+        ticks = sorted({0, *own, *(walk["rows"][-1]["step"] for walk in walks)})
+        axis.set_xticks(ticks, [str(step) for step in ticks])
+        axis.set_xticks([], minor=True)
         if name == "fid":
-            axis.set_yscale("log")
-        axis.set(xlabel="steps (dotted: as trained for)", ylabel=label)
+            _logarithmic(axis)
+        axis.set(xlabel="steps (dotted: the sampler's own number)", ylabel=label)
         axis.legend(fontsize=7)
         return True
 
     return draw
+
+
+def _logarithmic(axis: Any) -> None:
+    """Make the upright axis logarithmic, its ticks plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _line(
