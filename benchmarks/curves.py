@@ -24,6 +24,7 @@ import torch
 from jemstone.data import DataSet, Images
 from jemstone.files import write_json
 from jemstone.memory import keep_freed_memory
+from jemstone.nn.modes import learning
 from jemstone.recipes import build_buffer, build_model, build_objective, changed, recipe_for
 from jemstone.samplers import ClassGaussian
 from jemstone.training import choose_device
@@ -80,7 +81,7 @@ def measure(point, rounds, precision):
     seconds = []
     for number in range(rounds + 1):  # the first warms up
         began = time.perf_counter()
-        with device.autocast():
+        with device.autocast(), learning(model):
             loss = objective(model, Batch(x, y), Generator(number))
         optimiser.zero_grad(set_to_none=True)
         loss.value.backward()

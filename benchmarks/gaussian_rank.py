@@ -15,12 +15,13 @@ from pathlib import Path
 import torch
 from recipes import commit, mean_and_deviation
 
-from jemstone.data import Images, load, to_bytes
+from jemstone.data import Images, fingerprint, load, to_bytes
 from jemstone.errors import Mistake
-from jemstone.experiments import balanced_labels, judge_for
+from jemstone.experiments import balanced_labels, judge_for, judge_from
+from jemstone.experiments.sight import look_once
 from jemstone.files import write_json
 from jemstone.functional.gaussian import count_numbers, lonely_classes
-from jemstone.metrics import compare, look
+from jemstone.metrics import compare, look, nearest_to
 from jemstone.samplers import ClassGaussian
 from jemstone.types import Generator
 
@@ -42,7 +43,7 @@ def summary(seen):
     return {**rows, "nearest / held-out": mean_and_deviation(ratios)}
 
 
-def measured(rank, data, judge, held_out, learnt, arguments):
+def measured(rank, data, judge, seen_of, arguments):
     """Fit Gaussians of a rank, draw from them by each seed, and judge the draws."""
     train, classes = data.train, len(data.classes)
     began = time.perf_counter()
@@ -55,7 +56,7 @@ def measured(rank, data, judge, held_out, learnt, arguments):
         for places in torch.arange(len(y)).split(BATCH):
             parts.append(gaussian(y[places], stream.at(places)))
         seconds.append(1000 * (time.perf_counter() - began) / len(y))
-        seen.append(compare(look(Images(to_bytes(torch.cat(parts)), y), judge), held_out, learnt))
+        seen.append(compare(look(Images(to_bytes(torch.cat(parts)), y), judge), *seen_of))
     row = {
         "rank": "full" if rank is None else rank,
         "statistics_bytes": 4 * count_numbers(train.pixels[0].numel(), classes, rank),
@@ -68,13 +69,13 @@ def measured(rank, data, judge, held_out, learnt, arguments):
     return row
 
 
-def yardstick(data, judge, held_out, learnt, arguments):
+def yardstick(data, judge, seen_of, arguments):
     """Judge training images as if they were draws."""
     seen = []
     for seed in arguments.seeds:
         places = Generator(seed).permutation(len(data.train))[: arguments.n]
         images = Images(data.train.pixels[places], data.train.labels[places])
-        seen.append(compare(look(images, judge), held_out, learnt))
+        seen.append(compare(look(images, judge), *seen_of))
     return {name: mean_and_deviation([s[name] for s in seen]) for name in FIGURES}
 
 
@@ -85,12 +86,17 @@ def main():
     parser.add_argument("--ranks", type=rank_of, nargs="+", default=RANKS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--judge", type=Path, help="FILE.safetensors; by default the data's")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     state = commit()
     data = load(arguments.data, arguments.data_root)
-    judge = judge_for(data)
-    held_out, learnt = look(data.test, judge), look(data.train, judge)
+    judge = judge_from(arguments.judge, data) if arguments.judge else judge_for(data)
+    held_out, learnt = (
+        look_once(part, judge, f"{fingerprint(data)} {name}")
+        for part, name in ((data.test, "test"), (data.train, "train"))
+    )
+    seen_of = held_out, learnt, nearest_to(learnt, held_out)
     size, largest = data.train.pixels[0].numel(), int(torch.bincount(data.train.y).max())
     possible = [r for r in arguments.ranks if r is None or r < min(size, largest)]
     write_json(
@@ -115,10 +121,8 @@ def main():
                 "device": "cpu",
                 "precision": "fp32",
             },
-            "training_images": yardstick(data, judge, held_out, learnt, arguments),
-            "ranks": [
-                measured(rank, data, judge, held_out, learnt, arguments) for rank in possible
-            ],
+            "training_images": yardstick(data, judge, seen_of, arguments),
+            "ranks": [measured(rank, data, judge, seen_of, arguments) for rank in possible],
         },
     )
 

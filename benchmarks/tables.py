@@ -9,6 +9,9 @@ import re
 import sys
 from pathlib import Path
 
+from sceptic import read, sceptic
+from survival_tables import guard, scaling, survival
+
 from jemstone.recipes import PAPERS
 from jemstone.report import figures
 
@@ -187,7 +190,8 @@ def tables(readme, digits):
         if path.is_file():
             results = json.loads(path.read_text())
             page = inserted(page, results["data"], table(results))
-    return page
+    suites = read(ROOT / "docs/results")
+    return inserted(page, "sceptic", sceptic(suites)) if suites else page
 
 
 def filled(page, name, text):
@@ -223,6 +227,15 @@ def main(check):
         rank: filled(rank, "gaussian-rank", "\n\n".join(losses)),
         ROOT / "src/jemstone/recipes/measured.json": json.dumps(carried, indent=2) + "\n",
     }
+    for name, document, lay_out in (
+        ("guard", "survival.md", guard),
+        ("survival", "survival.md", survival),
+        ("scaling", "scaling.md", scaling),
+    ):
+        file, where = ROOT / f"docs/results/{name}.json", ROOT / "docs" / document
+        if file.is_file():
+            text = wanted.get(where) or where.read_text()
+            wanted[where] = inserted(text, name, lay_out(json.loads(file.read_text())))
     if points.is_file():
         wanted[toy] = filled(toy, "toys", toys(json.loads(points.read_text())))
     drifted = [path for path, text in wanted.items() if path.read_text() != text]

@@ -95,6 +95,35 @@ def test_chains_have_the_batchs_labels_or_uniform_ones(conditional, batch, gener
         assert stats.chisquare(torch.bincount(seen[0], minlength=3).numpy()).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("conditional", [False, True])
+def test_adversarial_data_is_contrasted_where_the_attack_leaves_it(
+    conditional, batch, smooth, generator
+):
+    model, samples = smooth(), torch.rand_like(batch.x)
+    attack = PGD(Linf(0.1), 3, 0.05, random_start=True)
+    likelihood = MaximumLikelihood(lambda *_: samples, 3, 0.0, conditional, attack)
+    loss = likelihood(model, batch, generator)
+    attacked = attack(model, batch.x, batch.y, generator.fold("attack"))
+    assert not torch.equal(attacked, batch.x)
+    y = batch.y if conditional else None
+    expected = model.energy(attacked, y).mean() - model.energy(samples, y).mean()
+    torch.testing.assert_close(loss.value, expected)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_an_attack_of_no_radius_leaves_the_likelihood_bit_for_bit(noise, batch, smooth, generator):
+    """So the option takes nothing from the streams of labels, noise and chains."""
+    model, init = smooth(), Uniform((1, 4, 4))
+    nowhere = PGD(Linf(0.0), 1, 0.1, random_start=True)
+    losses = [
+        MaximumLikelihood(Sampler(init, SGLD(2, 0.1, 0.1)), 3, noise, attack=attack)(
+            model, batch, generator
+        )
+        for attack in (None, nowhere)
+    ]
+    assert torch.equal(losses[0].value, losses[1].value)
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_cross_entropy_is_that_of_the_noisy_images(noise, batch, smooth, generator):
     model = smooth()
@@ -188,4 +217,10 @@ def test_a_ramp_shrinks_the_attack_of_a_young_network(ramp, step, share, batch, 
     smaller = PGD(Linf(0.2 * share), 3, 0.1 * share, random_start=True)
     expected = AdversarialCrossEntropy(smaller)(model, here, generator)
     torch.testing.assert_close(ramped.value, expected.value)
+    contrasted = [
+        MaximumLikelihood(lambda m, y, g: batch.x, 3, attack=attack, ramp=ramping)
+        for attack, ramping in ((whole, ramp), (smaller, 0))
+    ]
+    ramped, expected = (part(model, here, generator).value for part in contrasted)
+    torch.testing.assert_close(ramped, expected)
     assert whole.ball == Linf(0.2)

@@ -32,6 +32,7 @@ __all__ = [
     "read_lines",
     "read_tensors",
     "read_text",
+    "sha256_of",
     "sync",
     "write_json",
     "write_tensors",
@@ -218,6 +219,18 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, as `sha256sum` prints it.
+
+    Raises:
+        Mistake: where it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise Mistake(f"{path} cannot be read: {brief(error)}") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

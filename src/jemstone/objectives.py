@@ -11,7 +11,16 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from jemstone.types import Adversary, Batch, EnergyModel, Generator, Loss, Objective, SampleFrom
+from jemstone.types import (
+    Adversary,
+    Batch,
+    EnergyModel,
+    Generator,
+    Loss,
+    Objective,
+    SampleFrom,
+    Stage,
+)
 
 __all__ = ["AdversarialCrossEntropy", "CrossEntropy", "MaximumLikelihood", "Sum"]
 
@@ -24,6 +33,11 @@ def _perturbed(x: Tensor, noise: float, generator: Generator) -> Tensor:
     if noise == 0:
         return x
     return x + noise * generator.normal(x.shape, dtype=x.dtype, device=x.device)
+
+
+def _at_step(attack: Adversary, ramp: int, step: int) -> Stage:
+    """Return the attack at its strength of a step: the ramp's share, then the whole."""
+    return attack.scaled((step + 1) / ramp) if step + 1 < ramp else attack
 
 
 class CrossEntropy:
@@ -64,8 +78,7 @@ class AdversarialCrossEntropy:
         self.ramp = ramp
 
     def __call__(self, model: EnergyModel, batch: Batch, generator: Generator) -> Loss:
-        young = batch.step + 1 < self.ramp
-        attack = self.attack.scaled((batch.step + 1) / self.ramp) if young else self.attack
+        attack = _at_step(self.attack, self.ramp, batch.step)
         x = attack(model, batch.x, batch.y, generator)
         logits = model.logits(x)
         value = F.cross_entropy(logits, batch.y)
@@ -79,8 +92,12 @@ class MaximumLikelihood:
     .. math:: \nabla_\theta (-\log p(x^+)) =
               \nabla_\theta E(x^+) - \mathbb{E}_{x^- \sim p} \nabla_\theta E(x^-)
 
+    With an attack, :math:`x^+ = \text{attack}(x, y)`: the density of adversarial data, as in JEAT.
+
     References:
         Grathwohl et al., 2020, https://arxiv.org/abs/1912.03263
+        Zhu et al., "Towards understanding the generative capability of adversarially robust
+        classifiers", 2021, https://arxiv.org/abs/2108.09093
 
     Args:
         sampler: draws :math:`x^-`, as :class:`~jemstone.samplers.Persistent`.
@@ -88,23 +105,37 @@ class MaximumLikelihood:
         noise: of the data :math:`x^+`, in [0, 1] pixels.
         conditional: contrast :math:`E(x, y)` instead of :math:`E(x)`, the chains' labels being
             the batch's.
+        attack: moves the data before it is contrasted; None for clean images.
+        ramp: steps of training until the attack has its full radius; 0 for at once.
     """
 
     def __init__(
-        self, sampler: SampleFrom, classes: int, noise: float = 0.0, conditional: bool = False
+        self,
+        sampler: SampleFrom,
+        classes: int,
+        noise: float = 0.0,
+        conditional: bool = False,
+        attack: Adversary | None = None,
+        ramp: int = 0,
     ) -> None:
         self.sampler = sampler
         self.classes = classes
         self.noise = noise
         self.conditional = conditional
+        self.attack = attack
+        self.ramp = ramp
 
     def __call__(self, model: EnergyModel, batch: Batch, generator: Generator) -> Loss:
         y = batch.y
         if not self.conditional:
             y = generator.fold("labels").integers(len(y), self.classes, y.device)
         label = y if self.conditional else None
+        x = batch.x
+        if self.attack is not None:
+            attack = _at_step(self.attack, self.ramp, batch.step)
+            x = attack(model, x, batch.y, generator.fold("attack"))
         # JEM++'s order: the data pass, the walk, the pass over its samples.
-        data = model.energy(_perturbed(batch.x, self.noise, generator.fold("noise")), label)
+        data = model.energy(_perturbed(x, self.noise, generator.fold("noise")), label)
         samples = self.sampler(model, y, generator.fold("sampler"))
         sampled = model.energy(samples, label)
         value = data.mean() - sampled.mean()

@@ -1,8 +1,11 @@
 """The commands of the contract, end to end on real digits."""
 
+import hashlib
 import json
 import os
+import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,6 +20,7 @@ from PIL import Image
 from jemstone.cli import main
 from jemstone.experiments import Run
 
+ROOT = Path(__file__).parent.parent.parent
 SMALL = ["--network.width", "1", "--walk.steps", "2", "--attack.steps", "2", "--chains.size", "40"]
 
 
@@ -49,6 +53,13 @@ def test_metrics_are_valid_json_and_name_the_terms(run):
     assert [line["step"] for line in lines] == [20, 40, 60]
     named = {"loss", "energy_data", "energy_samples", "adversarial_ce", "input_grad_norm"}
     assert named | {"robust_accuracy", "seconds_per_step"} <= lines[-1].keys()
+
+
+def test_memory_and_time_are_told_before_the_first_step(tmp_path, capfd):
+    argv = ["train", "jempp", "--out", str(tmp_path / "run"), "--steps", "3", *SMALL]
+    assert main(argv) == 0
+    first = capfd.readouterr().err.splitlines()[0]
+    assert re.search(r"3 steps, about \d+\.\d GiB, about \d+ s$", first), first
 
 
 def test_a_trained_run_has_learnt(run):
@@ -275,6 +286,8 @@ def test_a_doctor_reads_a_run(run, capsys):
     assert main(["doctor", str(run)]) == 0
     told = capsys.readouterr().out
     assert "step 60" in told
+    assert "too short to judge: most sicknesses show from step 200 on; this run has 60" in told
+    assert "nothing found" not in told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -389,9 +402,27 @@ def test_a_run_is_judged_in_full_and_its_page_stands_alone(run, tmp_path, monkey
         assert walk["rows"][-1]["step"] == 10 * walk["walk"]["steps"]
     assert "http" not in out.with_suffix(".html").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "full.json", "full.html"}
+    # What it takes to measure again.
+    assert result["command"] == shlex.join(
+        ["jemstone", *argv, "--unknown", "constant", "--out", str(out)]
+    )
+    assert (result["samples"], result["held_out"], result["settings"]["attacked"]) == (100, 360, 4)
+    assert {"commit", "machine", "trained_at", "seed"} <= result.keys()
+    weights = (run / "checkpoint" / "model.safetensors").read_bytes()
+    assert result["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+    # Both norms are attacked, and the lines of README's table are there.
+    assert {row["norm"] for row in result["robust_accuracy"]} == {"linf", "l2"}
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import sceptic
+
+    table = sceptic.sceptic([result])
+    for name in ("accuracy", "robust accuracy, l2, AutoAttack", "ECE", "unknown: constant"):
+        assert f"\n| {name}" in table
 
 
-def test_anybodys_classifier_is_judged(tmp_path, monkeypatch):
+@pytest.fixture
+def anybodys(tmp_path, monkeypatch):
+    """Arguments that judge somebody else's classifier, by few and short attacks."""
     from safetensors.torch import save_file
     from torch import nn
 
@@ -404,7 +435,39 @@ def test_anybodys_classifier_is_judged(tmp_path, monkeypatch):
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     save_file(network.state_dict(), tmp_path / "w.safetensors")
     argv = ["evaluate", "--model", "anybody:net", "--weights", "w.safetensors", "--data", "digits"]
-    assert main([*argv, "--suite", "full", "--attacked", "5", "--out", "own.json"]) == 0
+    return [*argv, "--suite", "full", "--attacked", "5", "--out", "own.json"]
+
+
+def test_an_interrupted_judgement_is_taken_up_by_the_same_command(anybodys, tmp_path, monkeypatch):
+    from jemstone.metrics import autoattack
+
+    attacked = []
+
+    def interrupted(*given, **options):
+        attacked.append(options["parts"])
+        if len(attacked) == 2:
+            raise KeyboardInterrupt
+        return autoattack(*given, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("jemstone.experiments.attack_bench.autoattack", interrupted)
+        assert main(anybodys) == 130
+    parts = tmp_path / "own.parts"
+    assert {path.name for path in parts.iterdir()} == {"classification.json", "attacks"}
+    kept = {path: path.stat().st_mtime_ns for path in parts.rglob("*.json")}
+    written = []
+    monkeypatch.setattr(
+        "jemstone.experiments.store.write_json", lambda path, value: written.append(path)
+    )
+    assert main(anybodys) == 0
+    assert len(kept) > 1
+    assert not kept.keys() & set(written)
+    assert (tmp_path / "own.json").is_file()
+    assert not parts.exists()
+
+
+def test_anybodys_classifier_is_judged(anybodys, tmp_path):
+    assert main(anybodys) == 0
     result = json.loads((tmp_path / "own.json").read_text())
     assert result["model"] == "anybody:net"
     assert len({row["data"] for row in result["ood"]}) == 4

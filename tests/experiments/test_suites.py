@@ -174,7 +174,7 @@ def test_the_page_stands_alone_and_escapes(case, few_steps):
     text = page(found, {"combined": "AAAA"})
     assert "<script" not in text
     assert "http" not in text.replace("http-equiv", "")
-    assert text.count('src="data:image/svg+xml;base64,') == 3
+    assert text.count('src="data:image/svg+xml;base64,') == 4
     assert 'src="data:image/png;base64,AAAA"' in text
     assert "breaks below clean" in text
     assert len(doubts(found)) == text.count("<li>")

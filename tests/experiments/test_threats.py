@@ -53,3 +53,21 @@ def test_a_row_says_how_many_images_were_attacked(attacked, count, monkeypatch):
     assert [(row["eps"], row["n"]) for row in rows] == [
         (eps, count) for eps in (8 / 255, 0.05, 0.1)
     ]
+
+
+@pytest.mark.parametrize(
+    ("channels", "settings", "expected"),
+    [
+        (1, Settings("full"), [("linf", [0.1]), ("l2", [0.5])]),
+        (3, Settings("full"), [("linf", [8 / 255, 8 / 255]), ("l2", [0.5])]),
+        (1, Settings("full", norm="l2"), [("l2", [0.5])]),
+        (3, Settings("full", eps=0.02), [("linf", [0.02])]),
+        (1, Settings("full", norm="l2", eps=1.0), [("l2", [1.0])]),
+    ],
+)
+def test_the_full_suite_attacks_in_both_norms_unless_one_is_asked_for(channels, settings, expected):
+    name = "digits" if channels == 1 else "photographs"
+    shown = Images(torch.zeros(8, channels, 8, 8, dtype=torch.uint8), torch.arange(8))
+    data = DataSet(name, shown, shown, tuple("abcdefgh"), False)
+    model = JointEnergyModel(ConvNet(channels, 8, 2)).eval()
+    assert case_of(model, data, settings).threats == expected

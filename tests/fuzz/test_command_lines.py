@@ -151,7 +151,9 @@ def place(begun, archive, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_any_line_is_done_or_told_in_one_line(count, place, begun, call, digests, tmp_path):
+def test_any_line_is_done_or_told_in_one_line(
+    count, place, begun, call, digests, tmp_path, record_property
+):
     codes = []
 
     @hypothesis.settings(
@@ -184,12 +186,15 @@ def test_any_line_is_done_or_told_in_one_line(count, place, begun, call, digests
             assert digests(begun) == run, told
 
     any_line()
+    record_property("made", len(codes))
     assert 2 in codes
     assert 0 in codes
 
 
 @pytest.mark.parametrize("count", PROCESSES)
-def test_a_process_of_its_own_behaves_as_well(count, place, begun, digests, tmp_path):
+def test_a_process_of_its_own_behaves_as_well(
+    count, place, begun, digests, tmp_path, record_property
+):
     seen = []
 
     @hypothesis.settings(
@@ -207,7 +212,9 @@ def test_a_process_of_its_own_behaves_as_well(count, place, begun, digests, tmp_
     collect()
     # What no process can be given: a zero byte, and more than the system takes.
     possible = [argv for argv in seen if argv and "\0" not in "".join(argv)]
-    for argv in possible[:: max(1, len(possible) // count)][:count]:
+    chosen = possible[:: max(1, len(possible) // count)][:count]
+    record_property("made", len(chosen))
+    for argv in chosen:
         before, run = digests(tmp_path), digests(begun)
         done = subprocess.run(
             [sys.executable, "-m", "jemstone", *map(os.fsencode, map(speakable, argv))],

@@ -106,7 +106,10 @@ def test_every_file_that_is_read_is_damaged_here(begun, digests):
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_a_damaged_run_is_told_in_one_line(count, workshop, call, digests, begun, tmp_path):
+def test_a_damaged_run_is_told_in_one_line(
+    count, workshop, call, digests, begun, tmp_path, record_property
+):
+    record_property("made", count)
     run, whole = workshop(), digests(begun)
     contents = {name: (run / name).read_bytes() for name in FILES}
     codes = []
@@ -140,7 +143,8 @@ def test_a_damaged_run_is_told_in_one_line(count, workshop, call, digests, begun
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_a_damaged_archive_is_told_in_one_line(count, archive, tmp_path):
+def test_a_damaged_archive_is_told_in_one_line(count, archive, tmp_path, record_property):
+    record_property("made", count)
     content, path = archive.read_bytes(), tmp_path / "data.npz"
     told = []
     for number in range(count):
@@ -154,8 +158,9 @@ def test_a_damaged_archive_is_told_in_one_line(count, archive, tmp_path):
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_a_damaged_model_is_loaded_as_it_was_or_refused(count, workshop, tmp_path):
+def test_a_damaged_model_is_loaded_as_it_was_or_refused(count, workshop, tmp_path, record_property):
     """Weights carry a digest, so no bit of them changes unnoticed."""
+    record_property("made", count // 3)
     folder = workshop() / "checkpoint"
     whole = JointEnergyModel.from_pretrained(folder).state_dict()
     file = folder / "model.safetensors"
@@ -234,7 +239,8 @@ def test_a_hostile_configuration_is_refused(name, workshop):
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # about tags, on which nothing hangs
 @pytest.mark.parametrize("count", COUNTS)
-def test_a_damaged_picture_is_read_or_told_in_one_line(count, tmp_path):
+def test_a_damaged_picture_is_read_or_told_in_one_line(count, tmp_path, record_property):
+    record_property("made", count)
     draws, told, shown = random.Random(0), [], 0
     whole = Image.frombytes("RGB", (9, 8), draws.randbytes(9 * 8 * 3))
     for number in range(count):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from prdc import compute_prdc
 from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
@@ -139,6 +140,8 @@ def test_precision_and_recall_by_definition(k: int, shift: float, scale: float) 
         return float((torch.cdist(x, centers) <= radius).any(dim=1).double().mean())
 
     expected = (share(fake, real), share(real, fake))
+    oracle = compute_prdc(real.double().numpy(), fake.double().numpy(), nearest_k=k)
+    assert expected == pytest.approx((oracle["precision"], oracle["recall"]))
     assert precision_recall(real, fake, k) == pytest.approx(expected, abs=1e-6)
     assert precision_recall(fake, real, k) == pytest.approx(expected[::-1], abs=1e-6)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from jemstone.metrics import FrechetReference, Seen, sample_intervals, scrutinise
+from jemstone.metrics import Seen, compare, inception_score, sample_intervals, scrutinise
 from jemstone.random import Generator
 
 WIDTH = 4
@@ -13,7 +13,7 @@ def seen(count, stream, scale=1.0):
     features = scale * Generator(stream).normal((count, WIDTH)) + 2
     labels = torch.arange(count) % 2
     logits = 5.0 * torch.eye(2)[torch.where(torch.arange(count) < 10, 1 - labels, labels)]
-    pixels = torch.zeros(count, 1, 2, 2, dtype=torch.uint8)
+    pixels = (features.abs() * 20).clamp(0, 255).to(torch.uint8).reshape(count, 1, 2, 2)
     return Seen(features, logits, labels, pixels, "given")
 
 
@@ -41,14 +41,37 @@ def test_collapse_shows_in_the_vendi_score():
 
 
 def test_intervals_hold_the_value_and_narrow_with_more_samples():
-    root = FrechetReference(seen(400, 0).features)
-    widths = []
-    for count in (50, 800):
-        samples = seen(count, 1, scale=2.0)
-        found = sample_intervals(samples, root, Generator(0))
-        low, high = found["fid"]
-        assert low < root.distance(samples.features) < high
-        widths.append(high - low)
-        low, high = found["agreement"]
-        assert low < 1 - 10 / count < high
-    assert widths[1] < 0.5 * widths[0]
+    reference, widths = seen(300, 0), {}
+    for count in (50, 600):
+        samples = seen(count, 1, scale=1.5)
+        found = sample_intervals(samples, reference, Generator(0))
+        figures = compare(samples, reference, seen(100, 3))
+        figures["is"] = inception_score(samples.logits)[0]
+        assert found.keys() == {
+            *("is", "fid", "kid", "precision", "recall", "density", "coverage", "agreement")
+        }
+        for name, (low, high) in found.items():
+            assert low < figures[name] < high, name
+            widths.setdefault(name, []).append(high - low)
+        # Of the bootstrap and of a standard error the figure is the middle.
+        for name in ("fid", "density"):
+            assert sum(found[name]) / 2 == pytest.approx(figures[name], rel=1e-6)
+        assert 0 <= found["recall"][0] < found["recall"][1] <= 1
+    for name, (few, many) in widths.items():
+        assert many < 0.7 * few, name
+
+
+@pytest.mark.parametrize("name", ["fid", "kid", "precision", "density"])
+def test_intervals_hold_what_other_draws_give(name):
+    """The middle of many draws lies in most of their intervals."""
+    reference = seen(200, 0)
+    drawn = [seen(100, stream, scale=1.5) for stream in range(10, 22)]
+    values = [compare(samples, reference, reference)[name] for samples in drawn]
+    middle = sorted(values)[len(values) // 2]
+    held = [
+        low <= middle <= high
+        for low, high in (
+            sample_intervals(samples, reference, Generator(0))[name] for samples in drawn
+        )
+    ]
+    assert sum(held) >= 9

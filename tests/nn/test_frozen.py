@@ -5,7 +5,6 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from jemstone.data import load
 from jemstone.functional.balls import Linf
@@ -24,19 +23,6 @@ NETWORKS = {
 }
 
 
-def settled(channels=3, size=8, **config):
-    """A network whose batch norms have numbers of their own, of either sign."""
-    config = {"depth": 10, "width": 1} | config
-    model = JointEnergyModel(WideResNet(channels, 5, **config), mean=0.5, std=0.5)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight)
-            nn.init.normal_(module.bias)
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-    return model.to(memory_format=torch.channels_last), torch.rand(6, channels, size, size)
-
-
 def cosine(a, b):
     return F.cosine_similarity(a.flatten(1).double(), b.flatten(1).double())
 
@@ -46,7 +32,7 @@ def cosine(a, b):
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-3)], ids=str
 )
-def test_logits_and_gradients_are_the_networks_own(network, mode, dtype, tolerance):
+def test_logits_and_gradients_are_the_networks_own(network, mode, dtype, tolerance, settled):
     model, x = settled(size=16, **NETWORKS[network])
     model, x, y = model.to(dtype), x.to(dtype), torch.arange(6) % 5
     with MODES[mode](model):
@@ -69,23 +55,28 @@ def test_logits_and_gradients_are_the_networks_own(network, mode, dtype, toleran
     ("network", "mode"), [("batch", "eval"), ("batch", "batch"), ("none", "eval")]
 )
 @pytest.mark.parametrize("channels", [1, 3])
-def test_in_bf16_gradients_point_where_those_of_float32_do(network, mode, channels):
-    model, x = settled(channels, 8, **NETWORKS[network])
-    with MODES[mode](model):
-        expected, energies = grad_x(marginal, model, x), model.energy(x).detach()
-        with torch.autocast("cpu", torch.bfloat16):
-            frozen = model.frozen(mode, x)
-            found, seen = grad_x(marginal, frozen, x), frozen.energy(x).detach()
-            usual = grad_x(marginal, model, x)
-    assert seen.dtype == found.dtype == torch.float32
-    # As near as the network itself is in bf16, and no less than 0.97.
-    assert cosine(found, expected).min() > min(0.97, float(cosine(usual, expected).min()) - 0.02)
-    assert cosine(found, expected).min() > 0.9
-    spread = float(energies.std()) + 1e-2 * float(energies.abs().max())
-    assert (seen - energies).abs().max() < 0.1 * spread + 0.02 * float(energies.abs().max())
+def test_in_bf16_gradients_point_where_those_of_float32_do(network, mode, channels, settled):
+    alike, as_usual = [], []
+    for _ in range(10):  # a single activation that rounding turns over may turn one image's
+        model, x = settled(channels, 8, **NETWORKS[network])
+        with MODES[mode](model):
+            expected, energies = grad_x(marginal, model, x), model.energy(x).detach()
+            with torch.autocast("cpu", torch.bfloat16):
+                frozen = model.frozen(mode, x)
+                found, seen = grad_x(marginal, frozen, x), frozen.energy(x).detach()
+                usual = grad_x(marginal, model, x)
+        assert seen.dtype == found.dtype == torch.float32
+        alike.append(cosine(found, expected))
+        as_usual.append(cosine(usual, expected))
+        spread = float(energies.std()) + 1e-2 * float(energies.abs().max())
+        assert (seen - energies).abs().max() < 0.1 * spread + 0.02 * float(energies.abs().max())
+    alike, as_usual = torch.cat(alike), torch.cat(as_usual)
+    # As near as the network itself is in bf16.
+    assert alike.mean() > max(0.95, float(as_usual.mean()) - 0.005)
+    assert alike.median() > 0.98
 
 
-def test_it_stands_still_while_the_weights_move():
+def test_it_stands_still_while_the_weights_move(settled):
     model, x = settled()
     frozen = model.eval().frozen("eval", x)
     before = frozen.logits(x)
@@ -95,7 +86,7 @@ def test_it_stands_still_while_the_weights_move():
 
 
 @pytest.mark.parametrize("change", ["group", "silu", "hook", "convnet", "empty", "subclass"])
-def test_what_cannot_be_frozen_is_walked_as_it_is(change):
+def test_what_cannot_be_frozen_is_walked_as_it_is(change, settled):
     config = {"group": {"norm": "group"}, "silu": {"activation": "silu"}}.get(change, {})
     model, x = settled(**config)
     if change == "hook":
@@ -114,7 +105,7 @@ def test_what_cannot_be_frozen_is_walked_as_it_is(change):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_walks_end_where_they_would_on_the_network_itself(mode, monkeypatch, traces):
+def test_walks_end_where_they_would_on_the_network_itself(mode, monkeypatch, traces, settled):
     model, x = settled()
     model, x, y = model.double().train(), x.double(), torch.arange(6) % 5
     before, ends = traces(model), []

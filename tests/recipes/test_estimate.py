@@ -29,6 +29,10 @@ def test_weights_are_counted_with_all_their_copies():
     assert adam["weights"] == 4 * weights * 6
 
 
+def test_an_attack_on_the_contrasted_data_is_let_go_before_they_are_passed():
+    assert parts(positives="adversarial") == parts(positives="clean")
+
+
 @pytest.mark.parametrize(
     ("field", "part"),
     [("chains__size", "replay buffer"), ("optimisation__batch_size", "passes")],

@@ -10,7 +10,9 @@ from jemstone.experiments import begin
 from jemstone.recipes import (
     BUDGETS,
     PAPERS,
+    build_buffer,
     build_model,
+    build_objective,
     build_sampler,
     changed,
     checked,
@@ -21,6 +23,7 @@ from jemstone.recipes import (
     write_recipe,
 )
 from jemstone.report import card
+from jemstone.samplers import Uniform
 from jemstone.training import Device
 from jemstone.types import Generator
 
@@ -195,6 +198,7 @@ WRONG = {
     "walk.clip": -1.0,
     "chains.reinit": 2.0,
     "noise": -1.0,
+    "positives": "dirty",
 }
 
 
@@ -202,6 +206,19 @@ WRONG = {
 def test_a_number_that_makes_no_sense_is_named(path, toy):
     with pytest.raises(ValueError, match=path):
         checked(changed(recipe_for("robust-jem"), {path: WRONG[path]}))
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_no_paper_of_ours_attacks_the_data_that_it_contrasts(name):
+    """Unless it is asked to: then the objective has the attack of training."""
+    recipe, gaussian = changed(recipe_for(name), {"weights.likelihood": 1.0}), Uniform((1, 2, 2))
+    for positives in ("clean", "adversarial"):
+        asked = changed(recipe, {"positives": positives})
+        buffer = build_buffer(asked, gaussian, 2, Generator(0))
+        (_, likelihood), *_ = build_objective(asked, buffer, 2).parts
+        assert (likelihood.attack is None) == (positives == "clean")
+        assert likelihood.ramp == recipe.ramp
+    assert recipe_for(name).positives == "clean"
 
 
 def test_a_recipe_is_frozen(toy):

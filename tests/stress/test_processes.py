@@ -60,12 +60,13 @@ def test_samples_and_figures_are_those_of_one_process(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     run, paths = tmp_path / "run", {}
     assert main(["train", "jempp", "--out", str(run), "--steps", "20", *SMALL]) == 0
-    for command, suffix in (("sample", "npz"), ("evaluate", "json")):
+    full = ["--suite", "full", "--attacked", "150", "--unknown", "constant"]
+    for name, suffix, more in (("sample", "npz", []), ("evaluate", "json", full)):
         for world in (1, 2):
-            out = paths[command, world] = tmp_path / f"{world}.{suffix}"
+            out = paths[name, world] = tmp_path / f"{world}.{suffix}"
             torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
             torchrun += [f"--nproc-per-node={world}", "-m", "--", "jemstone"]
-            argv = [*torchrun, command, run, "--n", "101", "--out", out]
+            argv = [*torchrun, name, run, "--n", "301", "--out", out, *more]
             subprocess.run([str(token) for token in argv], check=True)
     with np.load(paths["sample", 1]) as alone, np.load(paths["sample", 2]) as together:
         assert (alone["images"] == together["images"]).all()
@@ -73,6 +74,7 @@ def test_samples_and_figures_are_those_of_one_process(tmp_path, monkeypatch):
     alone, together = (read_json(paths["evaluate", world]) for world in (1, 2))
     for row in (*alone["generation"], *together["generation"]):
         del row["seconds_per_image"]
+    del alone["seconds"], together["seconds"]
     assert alone == together
 
 

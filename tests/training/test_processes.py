@@ -4,17 +4,22 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from jemstone.cli import main
-from jemstone.files import read_tensors
+from jemstone.files import finite, read_json, read_tensors
 from jemstone.samplers import join_chains
 from jemstone.training import Processes, chains_files, join
+from jemstone.training.processes import meet
 
 WORKERS = Path(__file__).parent / "workers.py"
 SMALL = ["--network.width", "1", "--walk.steps", "2", "--chains.size", "50", "--precision=fp32"]
@@ -23,18 +28,15 @@ workers = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(workers)
 
 
-def torchrun(*argv, processes=2, timeout=120):
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*start, f"--nproc-per-node={processes}", *map(str, argv)],
-        capture_output=True,
+def start(argv):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return subprocess.Popen(
+        [*torchrun, "--nproc-per-node=2", *map(str, argv)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=timeout,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +44,35 @@ def together(tmp_path_factory):
     """Return the folder in which two processes left what they did."""
     folder = tmp_path_factory.mktemp("together")
     alone = workers.state()
+    (folder / "one").mkdir()
     alone.save(folder / "one/checkpoint", alone.model)
-    torchrun(WORKERS, folder)
+    process = start([WORKERS, folder])
+    _, told = process.communicate(timeout=240)
+    assert process.returncode == 0, told
     return folder
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Train a run of the command line with two processes."""
+    """Train a run of the command line with two processes, one of which is killed on the way."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    argv = ["-m", "jemstone", "train", "jempp", "--out", folder, "--steps", "24"]
-    done = torchrun(*argv, "--checkpoint_every=20", *SMALL)
-    assert done.stdout.splitlines()[-1] == str(folder)
-    assert "2 processes" in done.stderr
+    argv = ["-m", "jemstone", "train", "jempp", "--out", folder, "--steps", "120"]
+    argv += ["--checkpoint_every=40", "--optimisation.batch_size=8", *SMALL]
+    process = start(["--max-restarts=1", *argv])
+    metrics = folder / "metrics.jsonl"
+    while '"step": 60' not in (metrics.read_text() if metrics.is_file() else ""):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    killed = Path("/proc/self/task").is_dir()
+    if killed:
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+        workers = [int(child) for task in tasks for child in task.read_text().split()]
+        os.kill(max(workers), signal.SIGKILL)
+    out, told = process.communicate(timeout=240)
+    assert process.returncode == 0, told
+    assert out.splitlines()[-1] == str(folder)
+    assert "2 processes" in told
+    assert ("resumed from step" in told) == killed
     return folder
 
 
@@ -116,12 +134,41 @@ def test_chains_of_one_process_go_on_in_two(together):
     assert torch.equal(whole, workers.state().buffer.images)
 
 
+def test_a_judgement_by_two_is_that_of_one_to_the_last_digit(together):
+    alone = json.loads(json.dumps(finite(workers.judged(Processes()))))
+    assert len(alone["robust_accuracy"]) > 10
+    assert len(alone["ood"]) > 5
+    assert len(alone["purification"]) == 1
+    for rank in (0, 1):
+        assert read_json(together / f"judged-{rank}.json") == alone
+
+
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
 @pytest.mark.parametrize("count", [7, 12])
 def test_what_is_dealt_is_dealt_once_and_evenly(world, count):
     shares = [list(range(count))[Processes(rank, world).share] for rank in range(world)]
     assert sorted(place for share in shares for place in share) == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize("late", range(3))
+def test_processes_meet_each_other_and_not_the_dead(late):
+    """In a store that former ones have left, whoever comes last."""
+    store, names = dist.HashStore(), {}
+
+    def come(rank, seconds):
+        time.sleep(seconds)
+        names[rank] = meet(store, rank, 3)
+
+    for _ in range(3):
+        former = set(names.values())
+        threads = [Thread(target=come, args=(n, 0.3 * (n == late))) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=30)
+        assert len(set(names.values())) == 1
+        assert not former & set(names.values())
 
 
 def test_one_process_agrees_with_itself():
@@ -135,26 +182,26 @@ def test_one_process_agrees_with_itself():
 
 def test_two_processes_leave_the_contracts_files(run):
     left = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
-    for folder in ("checkpoint", "checkpoints/000020"):
+    for folder in ("checkpoint", "checkpoints/000080"):
         for file in ("model", "training", "chains-0", "chains-1"):
             assert f"{folder}/{file}.safetensors" in left
-    assert {"recipe.yaml", "environment.json", "init.safetensors", "samples/000024.png"} <= left
+    assert {"recipe.yaml", "environment.json", "init.safetensors", "samples/000120.png"} <= left
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [20, 24]
+    assert [line["step"] for line in lines] == list(range(20, 121, 20))
     assert json.loads((run / "environment.json").read_text())["processes"] == 2
 
 
 def test_one_process_goes_on_where_two_stopped(run, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(run, again)
-    shutil.rmtree(again / "checkpoint")  # as if killed after step 20
-    (again / "checkpoints/000020").rename(again / "checkpoint")
+    shutil.rmtree(again / "checkpoint")  # as if killed after step 80
+    (again / "checkpoints/000080").rename(again / "checkpoint")
     assert main(["train", "--resume", str(again)]) == 0
     (alone,) = chains_files(again / "checkpoint")
     both = [read_tensors(file)["images"] for file in chains_files(run / "checkpoint")]
     assert len(read_tensors(alone)["images"]) == sum(map(len, both)) == 50
     lines = [json.loads(line) for line in (again / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [20, 24]
+    assert [line["step"] for line in lines] == list(range(20, 121, 20))
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -3,16 +3,19 @@
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
-from jemstone.data import Augmentation, Images
-from jemstone.files import write_tensors
+from jemstone.data import Augmentation, DataSet, Images, load
+from jemstone.errors import Mistake
+from jemstone.experiments import Settings, case_of, judge_case, judge_purification, suites
+from jemstone.files import write_json, write_tensors
 from jemstone.functional.balls import Linf
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet, WideResNet
 from jemstone.objectives import AdversarialCrossEntropy, CrossEntropy, MaximumLikelihood, Sum
 from jemstone.random import Generator
-from jemstone.samplers import PGD, PYLD, Persistent, ReplayBuffer, Uniform
+from jemstone.samplers import PGD, PYLD, SGLD, Persistent, ReplayBuffer, Uniform
 from jemstone.training import Optimisation, Processes, TrainingState, join, train
 
 SHAPE = (1, 8, 8)
@@ -118,7 +121,58 @@ def state(processes=None, seed=0):
     return TrainingState(model, Optimisation().build(model), buffer, processes=processes)
 
 
+def judged(processes):
+    """Judge a classifier in full, with few steps; return every figure but the time."""
+    suites._DETECTION_STEPS, suites._DETECTION_BATCH = 1, 7
+    suites._ATTACK = {"steps": 4, "restarts": 1, "queries": 9, "autoattack_steps": 2}
+    suites._ATTACK["batch_size"] = 3
+    torch.manual_seed(0)
+    model = JointEnergyModel(ConvNet(1, 10, width=4)).eval()
+    digits = load("digits")
+    data = DataSet("digits", digits.train.first(60), digits.test.first(40), digits.classes, False)
+    settings = Settings("full", attacked=7, unknown=("constant",), strangers=20)
+    figures = judge_case(case_of(model, data, settings, processes=processes)).figures
+    del figures["seconds"]
+    walk = SGLD(2, 0.1, 0.01)
+    images = data.test.first(5)
+    figures["purification"] = judge_purification(
+        model,
+        walk,
+        images.x,
+        images.labels,
+        eps=[0.1],
+        steps=1,
+        repetitions=15,
+        batch_size=2,
+        deal=processes.deal,
+    )
+    return figures
+
+
+def check_deals(processes):
+    """Check what is dealt: of every type, fewer batches than processes, and a mistake."""
+    for count, batch_size in ((7, 2), (7, 3), (3, 5), (1, 1)):
+        for kind in (torch.bool, torch.float32, torch.float64):
+            rows = (torch.arange(count)[:, None] * torch.ones(4) % 3).to(kind)
+            dealt = processes.deal(lambda places, rows=rows: rows[places], count, batch_size)
+            assert torch.equal(dealt, rows), (count, batch_size, kind)
+    for place in (0, 19):  # of the batch of the first process, and of the second
+        told = []
+
+        def work(places, place=place, told=told):
+            if place in places:
+                told.append(1)
+                raise Mistake("what one found")
+            return torch.ones(len(places))
+
+        with pytest.raises(Mistake, match="what one found"):
+            processes.deal(work, 20, 10)
+        assert len(told) == (processes.rank == (place > 9))
+
+
 def main(folder):
+    for name in ("run", "two", "again"):
+        (folder / name).mkdir(exist_ok=True)
     with join() as processes:
         for case in CASES:
             # Batch norm sees other batches, so it is watched a little longer.
@@ -137,6 +191,8 @@ def main(folder):
         assert stops == [False, True, True]
         numbers = torch.arange(7.0)[:, None] * torch.ones(2)
         assert torch.equal(processes.join_shares(numbers[processes.share], 7), numbers)
+        check_deals(processes)
+        write_json(folder / f"judged-{processes.rank}.json", judged(processes))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jemstone.cli.parser import Parser
-from jemstone.experiments import Run, examine
+from jemstone.experiments import Run, examine, judged_from
 from jemstone.training import RunFolder
 
 __all__ = ["run"]
@@ -32,8 +32,12 @@ def run(argv: Sequence[str]) -> int:
     for finding in findings:
         print(f"  {finding.name}: {finding.evidence}")
         print(f"    turn {finding.knob}")
+    soonest = judged_from(opened.recipe)
     if not metrics and not events:
         print("  no metrics yet: ask again after the first 20 steps")
+    elif step < soonest:
+        more = "ask again then" if opened.steps >= soonest else f"this run has {opened.steps}"
+        print(f"  too short to judge: most sicknesses show from step {soonest} on; {more}")
     elif not findings:
         print("  nothing found")
     return 0

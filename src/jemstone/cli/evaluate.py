@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from jsonargparse import Namespace
 
 from jemstone.cli.console import results, say
 from jemstone.cli.parser import Parser, choose_for_judging, common_options
-from jemstone.cli.voice import speaks
 from jemstone.data import DataSet, load
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments import (
@@ -26,7 +26,7 @@ from jemstone.experiments import (
     judge_from,
     load_classifier,
 )
-from jemstone.files import check_new, write_json, write_whole
+from jemstone.files import check_new, sha256_of, write_json, write_whole
 from jemstone.metrics import Inception
 from jemstone.report import classification_table, generation_table, page
 from jemstone.training import Device, Processes, join
@@ -61,15 +61,17 @@ def _evaluate(argv: Sequence[str], processes: Processes) -> int:
         if store is not None:
             say(f"what is done is kept in {store.folder}: the same command goes on from there")
         raise
-    if not speaks():
-        return 0
-    result = judgement.figures
-    if wants_page:
-        text = page(result, judgement.pictures)
-        write_whole(html, lambda beside: beside.write_text(text, encoding="utf-8"))
-    write_json(out, result)
+    result = {"command": shlex.join(["jemstone", "evaluate", *argv]), **judgement.figures}
+    if processes.leads:
+        if wants_page:
+            text = page(result, judgement.pictures)
+            write_whole(html, lambda beside: beside.write_text(text, encoding="utf-8"))
+        write_json(out, result)
+    processes.wait()  # what is kept goes once the result is there
     if store is not None:
         store.remove()
+    if not processes.leads:
+        return 0
     console = results(120)
     console.print(classification_table(result))
     if result["generation"]:
@@ -115,6 +117,7 @@ def _case(arguments: Namespace, processes: Processes) -> Case:
         "run": None,
         "model": arguments.model,
         "weights": str(weights),
+        "weights_sha256": sha256_of(weights),
         "data": data.name,
     }
     return case_of(model, data, settings, about=about, baseline=_baseline(arguments), **options)

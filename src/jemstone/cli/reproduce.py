@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -168,7 +169,7 @@ def _write(out: Path, outcome: Outcome, data: DataSet) -> None:
         (out / "report.html", page),
         (out / "table1.md", table_markdown(outcome.result)),
     ):
-        write_whole(file, lambda beside, text=text: beside.write_text(text, encoding="utf-8"))
+        write_whole(file, partial(Path.write_text, data=text, encoding="utf-8"))
     write_json(out / "table1.json", outcome.result)
 
 

@@ -15,7 +15,7 @@ from jemstone.cli.parser import Parser, common_options, option_value, positional
 from jemstone.cli.voice import restarted, speaks
 from jemstone.data import DataSet, load, set_name
 from jemstone.errors import Mistake
-from jemstone.experiments import Run, begin, device_for
+from jemstone.experiments import Run, begin, device_for, duration, seconds_per_step
 from jemstone.functional.gaussian import lonely_classes
 from jemstone.recipes import Recipe, estimate, read_recipe, recipe_for, to_yaml
 from jemstone.training import Diverged, Interrupted, Processes, join
@@ -86,9 +86,10 @@ def train_run(run: Run, data: DataSet, processes: Processes | None = None) -> in
     where = f"{run.device}, {processes.world} processes" if processes.world > 1 else run.device
     resumed = f", resumed from step {state.step}" if state.step else ""
     needed = estimate(recipe, data.shape, len(data.classes), len(data.train), data.resident)
+    pace = seconds_per_step(state, recipe, data.train, run.device)
     say(
         f"{recipe.name} ({recipe.budget}) on {data.name}, {where}, {run.steps} steps, "
-        f"{needed}{resumed}"
+        f"{needed}, about {duration(pace * (run.steps - state.step))}{resumed}"
     )
     for line in few_images(data, recipe.chains.rank):
         say(line)

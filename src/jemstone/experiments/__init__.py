@@ -1,15 +1,17 @@
 """Runs, and how they are judged."""
 
+from jemstone.experiments.ablations import ablate, pooled, train_ablations
 from jemstone.experiments.adopt import adopt
 from jemstone.experiments.begin import begin, device_for
-from jemstone.experiments.case import Case, Settings
-from jemstone.experiments.doctor import Finding, examine
+from jemstone.experiments.case import Case, Eyes, Settings
+from jemstone.experiments.doctor import Finding, examine, judged_from
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
 from jemstone.experiments.foreign import load_classifier
 from jemstone.experiments.gradients import InputGradients, compare_gradients, data_of
 from jemstone.experiments.judge import Judge, cache_folder, judge_for, judge_from
 from jemstone.experiments.landscape import Landscape, data_landscape, landscape
+from jemstone.experiments.pace import duration, seconds_per_step
 from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
@@ -22,6 +24,7 @@ __all__ = [
     "PARTS",
     "SUITES",
     "Case",
+    "Eyes",
     "Finding",
     "InputGradients",
     "Judge",
@@ -30,6 +33,7 @@ __all__ = [
     "Run",
     "Settings",
     "Store",
+    "ablate",
     "adopt",
     "balanced_labels",
     "begin",
@@ -41,6 +45,7 @@ __all__ = [
     "data_of",
     "device_for",
     "draw",
+    "duration",
     "evaluate",
     "examine",
     "judge_case",
@@ -48,7 +53,11 @@ __all__ = [
     "judge_from",
     "judge_purification",
     "judge_robustness",
+    "judged_from",
     "landscape",
     "load_classifier",
+    "pooled",
+    "seconds_per_step",
     "source_commit",
+    "train_ablations",
 ]

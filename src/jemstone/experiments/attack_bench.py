@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from jemstone.functional.balls import Ball
 from jemstone.functional.energies import away_from_label, grad_x, margin
 from jemstone.metrics.attacks import Victim, pgd_survivors
 from jemstone.metrics.autoattack import autoattack, parts_for
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import check_labels
 from jemstone.metrics.laws import Verdict, gradient_reaches_the_image
 from jemstone.random import Generator
@@ -42,6 +43,7 @@ class AttackBench:
         store: what is known, by name, in JSON's types; it grows. Names begin with a digest of
             images, labels and a module's weights.
         progress: hears what is done next.
+        deal: who takes which batch.
 
     Raises:
         Mistake: for labels that are not of the classifier's classes.
@@ -59,6 +61,7 @@ class AttackBench:
         queries: int,
         store: MutableMapping[str, Any],
         progress: Callable[[str], object],
+        deal: Deal = alone,
     ) -> None:
         self.victim = victim
         self.images = images
@@ -69,6 +72,7 @@ class AttackBench:
         self.queries = queries
         self.store = store
         self.progress = progress
+        self.deal = deal
         with torch.no_grad():
             logits = victim.logits(images[:1].to(victim.device))
         check_labels(labels, logits.expand(len(images), -1))
@@ -77,7 +81,7 @@ class AttackBench:
 
     def clean(self) -> Tensor:
         """Return which images are right as they are, bool (N,)."""
-        return torch.cat([self.victim.right(x, y).cpu() for _, x, y in self._batches()])
+        return self._all(lambda places: self.victim.right(*self._at(places)).cpu())
 
     def gradient(self, loss: str, clean: Tensor) -> Verdict:
         """Look for images that are right and have no gradient of a loss.
@@ -86,11 +90,12 @@ class AttackBench:
             loss: of ``LOSSES``.
             clean: which images are right, bool (N,).
         """
-        silent = [
-            grad_x(LOSSES[loss], self.victim, x, y).flatten(1).abs().amax(dim=1) == 0
-            for _, x, y in self._batches()
-        ]
-        return gradient_reaches_the_image(torch.cat(silent).cpu()[clean])
+
+        def silent(places: Tensor) -> Tensor:
+            gradient = grad_x(LOSSES[loss], self.victim, *self._at(places))
+            return (gradient.flatten(1).abs().amax(dim=1) == 0).cpu()
+
+        return gradient_reaches_the_image(self._all(silent)[clean])
 
     def pgd(self, loss: str, threats: Sequence[Ball], steps: int, restarts: int) -> Standing:
         """Attack by PGD in growing balls.
@@ -103,16 +108,15 @@ class AttackBench:
         """
         attack = f"PGD-{steps} x{restarts} ({loss})"
         radii = " ".join(str(threat) for threat in threats)
-        columns = []
-        for places, x, y in self._batches():
+
+        def attacked(places: Tensor) -> Tensor:
             first = int(places[0])
             self.progress(f"{attack}: {len(places)} images from number {first} on")
-            run = partial(
-                self._survivors, places, x, y, threats, steps, restarts, potential=LOSSES[loss]
-            )
+            run = partial(self._survivors, places, threats, steps, restarts, potential=LOSSES[loss])
             name = f"{attack} {radii} {self.generator.seed} {first} {len(places)}"
-            columns.append(torch.tensor(self._remember(name, run)))
-        rows = torch.cat(columns, dim=1)[1:]
+            return torch.tensor(self._remember(name, run)).T
+
+        rows = self._all(attacked).T[1:]
         return {threat.eps: row for threat, row in zip(threats, rows, strict=True)}
 
     def square(self, threats: Sequence[Ball]) -> Standing:
@@ -161,13 +165,12 @@ class AttackBench:
             queries=self.queries,
             remember=self._remember,
             progress=self.progress,
+            deal=self.deal,
         )[-1]
 
     def _survivors(
         self,
         places: Tensor,
-        x: Tensor,
-        y: Tensor,
         threats: Sequence[Ball],
         steps: int,
         restarts: int,
@@ -175,8 +178,7 @@ class AttackBench:
     ) -> list[list[bool]]:
         survivors: list[list[bool]] = pgd_survivors(
             self.victim,
-            x,
-            y,
+            *self._at(places),
             threats,
             generator=self.generator.fold("pgd").at(places),
             steps=steps,
@@ -192,11 +194,14 @@ class AttackBench:
             self.store[name] = compute()
         return self.store[name]
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield places, images and labels, the latter two where the model is."""
+    def _all(self, work: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return what ``work`` makes of every image."""
+        return self.deal(work, len(self.images), self.batch_size)
+
+    def _at(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Return images and labels, where the model is."""
         device = self.victim.device
-        for places in torch.arange(len(self.images)).split(self.batch_size):
-            yield places, self.images[places].to(device), self.labels[places].to(device)
+        return self.images[places].to(device), self.labels[places].to(device)
 
 
 def digest_of_case(module: nn.Module | None, images: Tensor, labels: Tensor) -> str:

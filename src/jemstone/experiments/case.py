@@ -25,9 +25,10 @@ from jemstone.data import (
 )
 from jemstone.errors import Mistake, brief
 from jemstone.experiments.judge import Judge, judge_for
+from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.runs import Run
 from jemstone.experiments.sight import look_once
-from jemstone.experiments.threats import FIELD_EPS
+from jemstone.experiments.threats import FIELD_EPS, usual
 from jemstone.files import digest_of, is_file
 from jemstone.metrics import Inception, Seen, agreement, inception_score, nearest_to
 from jemstone.metrics.classification import check_logits
@@ -40,6 +41,7 @@ __all__ = ["Case", "Eyes", "Settings", "open_eyes"]
 
 # In [0, 1]: what the budgets train digits and mnist with, and the field's ball on photographs.
 _EPS = {"digits": 0.1, "mnist": 0.1, "fashion-mnist": 0.1}
+_L2_EPS = 0.5
 _LEAST_FOR_SCORE = 20  # images: two for each of its ten parts
 # Taken where the data root holds them.
 _STRANGERS = {
@@ -162,7 +164,20 @@ class Case:
             return norm, self.settings.eps
         if trained is not None and trained.norm == norm:
             return norm, trained.eps
-        return norm, self.linf_eps if norm == "linf" else 0.5
+        return norm, self.linf_eps if norm == "linf" else _L2_EPS
+
+    @property
+    def threats(self) -> list[tuple[str, list[float]]]:
+        """By norm, the radii of the strongest attacks: the threat's, and what a reviewer adds.
+
+        Those are the field's 8/255 on colour images, and one ball of the other norm, which the
+        model was not trained in; neither where norm or radius were asked for.
+        """
+        norm, eps = self.threat
+        if self.settings.norm is not None or self.settings.eps is not None:
+            return [(norm, [eps])]
+        other = ("l2", _L2_EPS) if norm == "linf" else ("linf", self.linf_eps)
+        return [(norm, [eps, *usual(norm, self.data)]), (other[0], [other[1]])]
 
     @property
     def linf_eps(self) -> float:
@@ -220,7 +235,7 @@ class Case:
 
     @cached_property
     def key(self) -> str:
-        """A digest of all that the figures depend on: weights, data, settings, version."""
+        """A digest of all that the figures depend on: weights, data, settings, code."""
         parts = {
             "weights": _digest(self.model),
             "baseline": None if self.baseline is None else _digest(self.baseline),
@@ -232,7 +247,7 @@ class Case:
             "run": None if self.run is None else str(self.run.path),
             "settings": dataclasses.asdict(self.settings),
             "device": str(self.device),
-            "version": __version__,
+            "version": [__version__, source_commit()],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

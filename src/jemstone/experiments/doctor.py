@@ -10,7 +10,7 @@ from typing import Any
 
 from jemstone.recipes import Recipe
 
-__all__ = ["Finding", "examine"]
+__all__ = ["Finding", "examine", "judged_from"]
 
 _GAP = 3.0
 _EXCESS, _DEAD, _OUTLIERS = 0.3, 0.1, 0.1
@@ -93,6 +93,15 @@ def examine(
     chart = _Chart(metrics, events, recipe, environment, classes)
     found = (examination(chart) for examination in _EXAMINATIONS)
     return [finding for finding in found if finding is not None]
+
+
+def judged_from(recipe: Recipe) -> int:
+    """Return the step from which a run can be judged: before it, most sicknesses do not show.
+
+    Args:
+        recipe: of the run.
+    """
+    return max(_SOON, 2 * recipe.optimisation.warmup)
 
 
 def _divergence(chart: _Chart) -> Finding | None:
@@ -231,7 +240,7 @@ def _masking(chart: _Chart) -> Finding | None:
 
 def _unlearnt(chart: _Chart) -> Finding | None:
     accuracy, gradient = chart.late("accuracy_eval"), chart.late("input_grad_norm")
-    if accuracy is None or chart.step < max(_SOON, 2 * chart.recipe.optimisation.warmup):
+    if accuracy is None or chart.step < judged_from(chart.recipe):
         return None
     if accuracy > chart.learnt:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from jemstone.checkpoints import newest_checkpoint
 from jemstone.data import DataSet
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.case import Case, Settings
@@ -14,6 +15,7 @@ from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.judge import Judge
 from jemstone.experiments.runs import Run
 from jemstone.experiments.suites import SUITES, judge_case
+from jemstone.files import sha256_of
 from jemstone.memory import refuse_beyond_memory
 from jemstone.metrics import Inception
 from jemstone.model import JointEnergyModel
@@ -51,7 +53,7 @@ def evaluate(
         cache: where judges are kept, and what they have seen.
         judge: the eye of the samples' figures; by default that of the data.
         progress: hears what is done next.
-        processes: that draw the samples together; the rest each does for itself.
+        processes: that judge together: samples, attacks and walks are dealt to them.
         baseline: a run of a plain classifier of the same architecture, for unknown inputs.
 
     Returns:
@@ -116,6 +118,8 @@ def case_of_run(
         "budget": run.recipe.budget,
         "seed": run.seed,
         "step": run.steps_done,
+        "trained_at": run.environment.get("commit"),
+        "weights_sha256": sha256_of(newest_checkpoint(run.path) / "model.safetensors"),
         "events": list(RunFolder(run.path).events()),
         "data": data.name,
     }

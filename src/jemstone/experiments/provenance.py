@@ -1,12 +1,38 @@
-"""Where figures come from: the state of the code that made them."""
+"""Where figures come from: the state of the code that made them, and what it ran on."""
 
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
-__all__ = ["source_commit"]
+import torch
+
+from jemstone._version import __version__
+from jemstone.training import Device
+
+__all__ = ["machine", "source_commit"]
+
+
+def machine(device: Device) -> dict[str, Any]:
+    """Return what figures are computed on: processor or GPU, threads, versions.
+
+    Args:
+        device: where models are judged, and in which precision samples are drawn.
+    """
+    on_gpu = device.name == "cuda"
+    return {
+        "device": device.name,
+        "gpu": torch.cuda.get_device_name() if on_gpu else None,
+        "precision": "bf16" if device.bf16 else "fp32",
+        "threads": torch.get_num_threads(),
+        "arch": platform.machine(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "jemstone": __version__,
+    }
 
 
 def source_commit() -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from jemstone.experiments.attack_bench import digest_of_case
 from jemstone.functional.balls import Ball, ball
 from jemstone.functional.statistics import wilson_interval
 from jemstone.metrics.attacks import check_images
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.laws import Verdict, below_clean, falls_with_eps
 from jemstone.metrics.purification import Purified, purified_survivors
 from jemstone.model import JointEnergyModel
@@ -37,6 +39,7 @@ def judge_purification(
     batch_size: int = 100,
     store: MutableMapping[str, Any] | None = None,
     progress: Callable[[str], object] = lambda line: None,
+    deal: Deal = alone,
 ) -> list[dict[str, Any]]:
     """Attack a purified model by EOT and BPDA, and the plain model by the same PGD.
 
@@ -61,6 +64,7 @@ def judge_purification(
         store: what is known already, by name, in JSON's types; each batch is put there as soon as
             it is done.
         progress: hears what is done next.
+        deal: who takes which batch.
 
     Returns:
         For each radius, smallest first: ``attack``, ``norm``, ``eps``, ``value``, ``n``,
@@ -80,29 +84,29 @@ def judge_purification(
     generator, known = generator or Generator(0), {} if store is None else store
     about = f"{digest_of_case(model, images, labels)} {_describe(walk)}"
     attack = f"PGD-{steps} EOT-{repetitions} BPDA"
+
+    def attacked(threat: Ball, places: Tensor) -> Tensor:
+        first = int(places[0])
+        progress(f"{attack}, {threat}: {len(places)} images from number {first} on")
+        name = f"{about} {attack} {threat} {generator.seed} {first} {len(places)}"
+        if name not in known:
+            stream = generator.fold("purified").at(places)
+            known[name] = purified_survivors(
+                Purified(model, walk, stream.fold("walk")),
+                images[places],
+                labels[places],
+                threat,
+                generator=stream,
+                steps=steps,
+                repetitions=repetitions,
+            ).tolist()
+        return torch.tensor(known[name]).T
+
     rows: list[dict[str, Any]] = []
     before = torch.ones(4, len(images), dtype=torch.bool)
     for threat in (ball(norm, e) for e in sorted({float(e) for e in eps})):
-        parts = []
-        for places in torch.arange(len(images)).split(batch_size):
-            first = int(places[0])
-            progress(f"{attack}, {threat}: {len(places)} images from number {first} on")
-            name = f"{about} {attack} {threat} {generator.seed} {first} {len(places)}"
-            if name not in known:
-                stream = generator.fold("purified").at(places)
-                purified = Purified(model, walk, stream.fold("walk"))
-                known[name] = purified_survivors(
-                    purified,
-                    images[places],
-                    labels[places],
-                    threat,
-                    generator=stream,
-                    steps=steps,
-                    repetitions=repetitions,
-                ).tolist()
-            parts.append(torch.tensor(known[name]))
         # What a smaller ball broke is broken in a larger one.
-        before = before & torch.cat(parts, dim=1)
+        before = before & deal(partial(attacked, threat), len(images), batch_size).T
         smaller = {row["eps"]: row["value"] for row in rows}
         rows.append(_row(attack, norm, threat, before, smaller) | {"walk": _describe(walk)})
     return rows

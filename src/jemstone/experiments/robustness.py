@@ -22,6 +22,7 @@ from jemstone.experiments.attack_bench import LOSSES, AttackBench, Standing
 from jemstone.functional.balls import Ball, ball
 from jemstone.functional.statistics import wilson_interval
 from jemstone.metrics.attacks import Classifier, Victim, check_images
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.laws import (
     Verdict,
     below_clean,
@@ -61,6 +62,7 @@ def judge_robustness(
     queries: int = 5000,
     store: MutableMapping[str, Any] | None = None,
     progress: Callable[[str], object] = lambda line: None,
+    deal: Deal = alone,
 ) -> list[dict[str, Any]]:
     """Attack a classifier in every way that we know, and hold each number to its laws.
 
@@ -92,6 +94,7 @@ def judge_robustness(
             there as soon as it is done. Names tell images, settings and a module's weights; for a
             model that is not a module, keep one store for each.
         progress: hears what is done next.
+        deal: who takes which batch.
 
     Returns:
         For each attack and radius ``attack``, ``norm``, ``eps``, ``value``, ``n``, ``interval``
@@ -120,6 +123,7 @@ def judge_robustness(
         queries=queries,
         store={} if store is None else store,
         progress=progress,
+        deal=deal,
     )
     with frozen(victim.module):
         clean = bench.clean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from jemstone.experiments.case import Case
+from jemstone.experiments.provenance import machine, source_commit
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.samples import judge_generation
@@ -34,17 +36,20 @@ Shelf = MutableMapping[str, Any]
 Part = Callable[[Case, Shelf], dict[str, Any]]
 
 _PGD_STEPS, _RESTARTS = 20, 2
-_CURVE = (0.25, 0.5, 1.5, 2.0, 4.0)
+_CURVE, _OTHER_CURVE = (0.5, 1.5, 2.0, 4.0), (0.5, 2.0)
 _ATTACK: dict[str, Any] = {"steps": 40, "restarts": 2}
-_PURIFIED, _PURIFYING = 40, {"steps": 10, "repetitions": 16}
+_OTHER_NORM = 100  # images at most
+_PURIFYING_WALK = 5
+_PURIFIED, _PURIFYING = 40, {"steps": 10, "repetitions": 16, "batch_size": 20}
 _DETECTION_STEPS, _ATTACKED_STRANGERS = 20, 100
+_DETECTION_BATCH = 50  # so that many processes have their part
 
 
 def judge_classification(case: Case, shelf: Shelf) -> dict[str, Any]:
     """Judge accuracy, with Wilson's 95 % interval, and calibration on all held-out images."""
     case.progress(f"accuracy and calibration, {case.device}")
     labels = case.data.test.labels
-    logits = predictions(case.model, case.data.test)
+    logits = predictions(case.model, case.data.test, deal=case.processes.deal)
     accuracy = agreement(logits, labels)
     calibrated: dict[str, Any] = dict(calibration(logits, labels))
     if case.settings.suite == "full":
@@ -70,43 +75,56 @@ def judge_by_pgd(case: Case, shelf: Shelf) -> dict[str, Any]:
         generator=case.generator.fold("attack"),
         steps=_PGD_STEPS,
         restarts=_RESTARTS,
+        deal=case.processes.deal,
     )
     return {"robust_accuracy": rows}
 
 
 def judge_attacks(case: Case, shelf: Shelf) -> dict[str, Any]:
-    """Judge robust accuracy by every attack that is installed, over radii around the trained."""
-    norm, eps = case.threat
+    """Judge robust accuracy by every attack that is installed.
+
+    In balls of the norm that the model is attacked in: all images, and a curve over radii; in one
+    ball of the other norm: the first 100.
+    """
     attacks = [name for name in ATTACKS if name != "autoattack" or find_spec("pyautoattack")]
     left_out = [name for name in ATTACKS if name not in attacks]
     if left_out:
         case.progress("AutoAttack is left out: pip install 'jemstone[attack]' adds it")
     images = case.data.test.first(case.settings.attacked)
-    rows = judge_robustness(
-        case.model,
-        images.x,
-        images.labels,
-        eps=[eps],
-        norm=norm,
-        curve=[factor * eps for factor in _CURVE],
-        attacks=attacks,
-        generator=case.generator.fold("attack"),
-        store=shelf,
-        progress=case.progress,
-        **_ATTACK,
-    )
+    rows: list[dict[str, Any]] = []
+    for number, (norm, strong) in enumerate(case.threats):
+        some, curve = (images.first(_OTHER_NORM), _OTHER_CURVE) if number else (images, _CURVE)
+        rows += judge_robustness(
+            case.model,
+            some.x,
+            some.labels,
+            eps=strong,
+            norm=norm,
+            curve=[factor * strong[0] for factor in curve],
+            attacks=attacks,
+            generator=case.generator.fold("attack"),
+            store=shelf,
+            progress=case.progress,
+            deal=case.processes.deal,
+            **_ATTACK,
+        )
     return {"robust_accuracy": rows, "attacks_left_out": left_out}
 
 
 def judge_refinement(case: Case, shelf: Shelf) -> dict[str, Any]:
-    """Judge the run's walk on E(x) as a defence that moves images before they are classified."""
+    """Judge the run's walk on E(x) as a defence that moves images before they are classified.
+
+    The walk is cut to five steps: BPDA does not follow where a longer one leads.
+    """
     if case.run is None:
         return {"purification": []}
     norm, eps = case.threat
+    constants = case.run.recipe.sampling.energy
+    short = dataclasses.replace(constants, steps=min(constants.steps, _PURIFYING_WALK))
     images = case.data.test.first(case.settings.attacked).first(_PURIFIED)
     rows = judge_purification(
         case.model,
-        build_walk(case.run.recipe.sampling.energy, marginal),
+        build_walk(short, marginal),
         images.x,
         images.labels,
         eps=[eps],
@@ -114,6 +132,7 @@ def judge_refinement(case: Case, shelf: Shelf) -> dict[str, Any]:
         generator=case.generator.fold("purification"),
         store=shelf,
         progress=case.progress,
+        deal=case.processes.deal,
         **_PURIFYING,
     )
     return {"purification": rows}
@@ -131,6 +150,8 @@ def judge_detection(case: Case, shelf: Shelf) -> dict[str, Any]:
         attacked=_ATTACKED_STRANGERS,
         baseline=case.baseline,
         progress=case.progress,
+        batch_size=_DETECTION_BATCH,
+        deal=case.processes.deal,
     )
     return {"ood": rows}
 
@@ -170,14 +191,24 @@ def judge_case(case: Case, store: Store | None = None) -> Judgement:
 
     Args:
         case: what is judged, and how.
-        store: keeps each part as it is done; none by default.
+        store: keeps each part as it is done, and each process's batches of a long one, in a
+            folder that all processes see; none by default.
 
     Raises:
         Mistake: where a part cannot be judged.
     """
     done = case.processes.in_turn(store.read) if store is not None else {}
     case.processes.wait()  # no part is kept before every process has read which are there
-    figures: dict[str, Any] = {**case.about, "suite": case.settings.suite, "ood": []}
+    figures: dict[str, Any] = {
+        **case.about,
+        "suite": case.settings.suite,
+        "settings": dataclasses.asdict(case.settings),
+        "samples": case.settings.count if case.run is not None else None,
+        "held_out": len(case.data.test),
+        "commit": source_commit(),
+        "machine": machine(case.device),
+        "ood": [],
+    }
     pictures: dict[str, str] = {}
     seconds: dict[str, float] = {}
     parts = SUITES[case.settings.suite]
@@ -186,10 +217,9 @@ def judge_case(case: Case, store: Store | None = None) -> Judgement:
         if part is None:
             case.progress(f"part {number + 1} of {len(parts)}: {name}")
             began = time.perf_counter()
-            keeps = store is not None and case.processes.leads
-            shelf: Shelf = store.shelf(name) if store is not None and keeps else {}
+            shelf: Shelf = store.shelf(name) if store is not None else {}
             part = finite({**PARTS[name](case, shelf), "seconds": time.perf_counter() - began})
-            if store is not None and keeps:
+            if store is not None and case.processes.leads:
                 store.write(name, part)
         else:
             case.progress(f"part {number + 1} of {len(parts)}: {name}, kept from before")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jemstone.data import DataSet, Images
 from jemstone.types import Generator
 
-__all__ = ["FIELD_EPS", "attacked_images", "radii"]
+__all__ = ["FIELD_EPS", "attacked_images", "radii", "usual"]
 
 FIELD_EPS = 8 / 255
 """The radius in Linf at which papers attack photographs."""
@@ -34,5 +34,14 @@ def radii(norm: str, eps: float, data: DataSet) -> list[float]:
         eps: its radius in [0, 1] pixels.
         data: colour images are held to 8/255 in Linf too.
     """
-    usual = [FIELD_EPS] if norm == "linf" and data.shape[0] == 3 else []
-    return sorted({eps / 2, eps, *usual})
+    return sorted({eps / 2, eps, *usual(norm, data)})
+
+
+def usual(norm: str, data: DataSet) -> list[float]:
+    """Return the radii that papers quote for such data: 8/255 in Linf on colour images, or none.
+
+    Args:
+        norm: of the ball, linf or l2.
+        data: that is judged on.
+    """
+    return [FIELD_EPS] if norm == "linf" and data.shape[0] == 3 else []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from jemstone.data import Images, to_bytes
 from jemstone.experiments.case import Case
@@ -13,6 +15,7 @@ from jemstone.experiments.samples import picture
 from jemstone.functional.energies import energy, marginal
 from jemstone.metrics import (
     FrechetReference,
+    Moment,
     agreement,
     effective_temperature,
     follow,
@@ -21,13 +24,13 @@ from jemstone.metrics import (
     walk_figures,
 )
 from jemstone.metrics.walks import last_walk
-from jemstone.samplers import SGLD
+from jemstone.samplers import SGLD, Sampler
 
 __all__ = ["judge_walks", "moments"]
 
 _SAMPLERS = ("combined", "energy")
 _LONGER = 10
-_MOST = 500  # chains
+_MOST = 250  # chains
 _BATCH = 250
 _HOLDS, _SATURATES = 1.5, 0.3
 
@@ -62,15 +65,11 @@ def judge_walks(case: Case) -> dict[str, Any]:
         steps = moments(walk.steps)
         case.progress(f"the walk of {name}, {steps[-1]} steps instead of {walk.steps}")
         y = balanced_labels(min(case.settings.count, _MOST), case.run.classes)
-        batches = []
-        for places in torch.arange(len(y)).split(_BATCH):
-            stream = case.generator.fold("samples").at(places)
-            labels = y[places].to(case.device.name)
-            batches.append(follow(case.model, sampler, labels, stream, steps))
-        rows = walk_figures(batches)
+        found_at = _followed(case, sampler, y, steps)
+        rows = walk_figures([found_at])
         root = FrechetReference(case.eyes.reference.features)
-        for row, parts in zip(rows, zip(*batches, strict=True), strict=True):
-            images = Images(to_bytes(torch.cat([moment.x for moment in parts])), y)
+        for row, moment in zip(rows, found_at, strict=True):
+            images = Images(to_bytes(moment.x), y)
             seen = look(images, case.eyes.judge)
             row["fid"] = root.distance(seen.features)
             row["is"] = inception_score(seen.logits)[0]
@@ -87,6 +86,24 @@ def judge_walks(case: Case) -> dict[str, Any]:
         row = {"sampler": name, "n": len(y), "walk": about, "rows": rows}
         found.append({**row, "data": _of_data(case, walk), "after": _after(rows, walk.steps)})
     return {"walks": found, "pictures": pictures}
+
+
+def _followed(case: Case, sampler: Sampler, y: Tensor, steps: list[int]) -> list[Moment]:
+    """Follow all chains, each batch in one process; return where they are at each step."""
+    size = math.prod(case.data.shape)
+
+    def walked(places: Tensor) -> Tensor:
+        stream, labels = case.generator.fold("samples").at(places), y[places]
+        moments = follow(case.model, sampler, labels.to(case.device.name), stream, steps)
+        parts = [(m.x.flatten(1), m.energy, m.displacement, m.path) for m in moments]
+        rows = [torch.cat([x, torch.stack(rest, dim=1)], dim=1) for x, *rest in parts]
+        return torch.stack(rows, dim=1)
+
+    rows = case.processes.deal(walked, len(y), _BATCH)
+    return [
+        Moment(step, rows[:, n, :size].reshape(len(y), *case.data.shape), *rows[:, n, size:].T)
+        for n, step in enumerate(steps)
+    ]
 
 
 def _of_data(case: Case, walk: SGLD) -> dict[str, float]:

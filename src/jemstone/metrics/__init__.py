@@ -12,6 +12,7 @@ from jemstone.metrics.alignment import (
 )
 from jemstone.metrics.attacks import pgd_survivors
 from jemstone.metrics.autoattack import autoattack
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.calibration import (
     brier_score,
     calibration,
@@ -39,11 +40,12 @@ from jemstone.metrics.generation import (
     spread_ratio,
 )
 from jemstone.metrics.inception import Inception
+from jemstone.metrics.intervals import sample_intervals
 from jemstone.metrics.laws import LAWS, Verdict
 from jemstone.metrics.purification import Purified, purified_survivors
 from jemstone.metrics.robustness import robust_accuracy
 from jemstone.metrics.scores import SCORES, scores, worst_scores
-from jemstone.metrics.scrutiny import sample_intervals, scrutinise
+from jemstone.metrics.scrutiny import scrutinise
 from jemstone.metrics.suspicion import nearest_ratio, suspicions
 from jemstone.metrics.temperature import calibration_report, fit_temperature
 from jemstone.metrics.walks import Moment, effective_temperature, follow, walk_figures
@@ -51,6 +53,7 @@ from jemstone.metrics.walks import Moment, effective_temperature, follow, walk_f
 __all__ = [
     "LAWS",
     "SCORES",
+    "Deal",
     "FrechetReference",
     "Inception",
     "Moment",
@@ -60,6 +63,7 @@ __all__ = [
     "accuracy",
     "agreement",
     "alignment",
+    "alone",
     "autoattack",
     "brier_score",
     "calibration",

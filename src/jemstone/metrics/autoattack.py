@@ -26,6 +26,7 @@ from jemstone.errors import Mistake, unknown
 from jemstone.files import digest_of
 from jemstone.functional.balls import L2, Ball, Linf
 from jemstone.metrics.attacks import Classifier, Victim, check_allowed, check_images
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import check_labels
 from jemstone.nn.modes import frozen
 from jemstone.random import Generator
@@ -75,6 +76,7 @@ def autoattack(
     queries: int = 5000,
     remember: Remember = lambda name, compute: compute(),
     progress: Callable[[str], object] = lambda line: None,
+    deal: Deal = alone,
 ) -> Tensor:
     """Tell which images stand after each part of AutoAttack, each met by all parts before it.
 
@@ -99,6 +101,7 @@ def autoattack(
         queries: of Square.
         remember: is asked for each part and batch.
         progress: hears what is done next.
+        deal: who takes which batch.
 
     Returns:
         Whether an image stands, bool (1 + parts, N), on the CPU: first clean, then after each
@@ -120,24 +123,29 @@ def autoattack(
     with frozen(victim.module):
         classes = _check_steady(victim, x[:batch_size], y[:batch_size])
         ensemble = _Ensemble(library, victim, threat, classes, steps, queries)
-        batches = torch.arange(len(x)).split(batch_size)
-        clean = torch.cat([victim.right(x[places], y[places]) for places in batches]).cpu()
+
+        def right(places: Tensor) -> Tensor:
+            return victim.right(x[places], y[places]).cpu()
+
+        def attacked(part: str, before: Tensor, places: Tensor) -> Tensor:
+            after = before[places]
+            left = places[after]
+            if not len(left):
+                return after
+            progress(f"{part}, {threat}: {len(left)} images from number {int(left[0])} on")
+            number = int(places[0]) // batch_size
+            seed = generator.fold("autoattack", part, number).seed % _SEEDS
+            name = f"{part} {steps} {queries} {threat} {seed} {_digest(left)}"
+            there = left.to(victim.device)
+            run = partial(ensemble.survivors, part, x[there], y[there], seed)
+            return after.masked_scatter(after, torch.tensor(remember(name, run)))
+
+        clean = deal(right, len(x), batch_size)
         rows = [clean if standing is None else clean & standing.cpu()]
         for part in parts_for(classes) if parts is None else parts:
             if part not in PARTS:
                 raise unknown("part of AutoAttack", part, PARTS)
-            after = rows[-1].clone()
-            for number, places in enumerate(batches):
-                left = places[after[places]]
-                if not len(left):
-                    continue
-                progress(f"{part}, {threat}: {len(left)} images from number {int(left[0])} on")
-                seed = generator.fold("autoattack", part, number).seed % _SEEDS
-                attacked = left.to(victim.device)
-                name = f"{part} {steps} {queries} {threat} {seed} {_digest(left)}"
-                run = partial(ensemble.survivors, part, x[attacked], y[attacked], seed)
-                after[left] = torch.tensor(remember(name, run))
-            rows.append(after)
+            rows.append(deal(partial(attacked, part, rows[-1]), len(x), batch_size))
     return torch.stack(rows)
 
 

@@ -7,19 +7,23 @@ from torch import Tensor, nn
 
 from jemstone.data import Images
 from jemstone.errors import Mistake
+from jemstone.metrics.batches import Deal, alone
 from jemstone.nn.modes import held
 from jemstone.types import EnergyModel
 
 __all__ = ["accuracy", "agreement", "check_labels", "check_logits", "predictions"]
 
 
-def predictions(model: EnergyModel, images: Images, batch_size: int = 256) -> Tensor:
+def predictions(
+    model: EnergyModel, images: Images, batch_size: int = 256, deal: Deal = alone
+) -> Tensor:
     """Return the logits of all images, with the model in eval mode.
 
     Args:
         model: the classifier.
         images: N of them.
         batch_size: images in a pass.
+        deal: who takes which batch.
 
     Returns:
         :math:`f(x)`, float32 (N, K), on the CPU.
@@ -30,10 +34,12 @@ def predictions(model: EnergyModel, images: Images, batch_size: int = 256) -> Te
     if not len(images):
         raise Mistake("there are no images to classify: give at least one")
     device = device_of(model)
+
+    def answers(places: Tensor) -> Tensor:
+        return model.logits(images.take(places).x.to(device)).float().cpu()
+
     with held(model), torch.no_grad():
-        batches = images.batches(batch_size)
-        logits = torch.cat([model.logits(x.to(device)).float().cpu() for x, _ in batches])
-    return check_logits(logits)
+        return check_logits(deal(answers, len(images), batch_size))
 
 
 def accuracy(model: EnergyModel, images: Images, batch_size: int = 256) -> float:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from jemstone.data import Images
 from jemstone.errors import Mistake
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.laws import Verdict
 from jemstone.metrics.scores import SCORES, scores, worst_scores
 from jemstone.random import Generator
@@ -100,6 +101,8 @@ def detect(
     attacked: int | None = None,
     baseline: EnergyModel | None = None,
     progress: Callable[[str], None] = lambda line: None,
+    batch_size: int = 256,
+    deal: Deal = alone,
 ) -> list[dict[str, Any]]:
     """Judge how well each score tells known images from each set of unknown ones.
 
@@ -113,6 +116,8 @@ def detect(
         attacked: the most images of a set that are attacked; all by default.
         baseline: a plain classifier of the same architecture, attacked for itself.
         progress: hears which set is next.
+        batch_size: images in a pass.
+        deal: who takes which batch.
 
     Returns:
         One row for each set, attack (first none) and score: ``data``, ``score``, ``attack`` (None,
@@ -124,7 +129,8 @@ def detect(
         Mistake: for fewer than two images of a kind, or scores that are not finite.
     """
     models = [model] if baseline is None else [model, baseline]
-    familiar = [scores(judged, known) for judged in models]
+    passes: dict[str, Any] = {"batch_size": batch_size, "deal": deal}
+    familiar = [scores(judged, known, **passes) for judged in models]
     attacks = [None, *({"norm": "linf", "eps": eps, "steps": steps} for eps in eps_list)]
     rows: list[dict[str, Any]] = []
     for name, images in unknown.items():
@@ -132,8 +138,8 @@ def detect(
         some = images.first(attacked)
         strange = []
         for judged in models:
-            clean = scores(judged, images)
-            hard = worst_scores(judged, some, eps_list, generator=generator, steps=steps)
+            clean = scores(judged, images, **passes)
+            hard = worst_scores(judged, some, eps_list, generator=generator, steps=steps, **passes)
             strange.append([clean, *hard])
         for score in SCORES:
             softer = detection_figures(familiar[0][score], strange[0][0][score][: len(some)])

@@ -13,12 +13,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from jemstone.data import Images
 from jemstone.errors import Mistake
 from jemstone.functional.balls import ball
 from jemstone.metrics.attacks import pgd_survivors
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import device_of
 from jemstone.metrics.laws import below_clean, every_image_can_be_grey, falls_with_eps
 from jemstone.nn.modes import held
@@ -38,6 +39,7 @@ def robust_accuracy(
     steps: int = 20,
     restarts: int = 2,
     batch_size: int = 256,
+    deal: Deal = alone,
 ) -> list[dict[str, Any]]:
     r"""Measure the share of images that PGD does not break, for balls of growing radius.
 
@@ -59,6 +61,7 @@ def robust_accuracy(
         steps: of a walk.
         restarts: random starts for each radius.
         batch_size: images in a pass.
+        deal: who takes which batch.
 
     Returns:
         For each radius, smallest first: ``attack``, ``norm``, ``eps``, ``value`` (the robust
@@ -77,20 +80,22 @@ def robust_accuracy(
         raise Mistake(f"radii are finite and not negative, unlike some of {list(eps_list)}")
     balls = [ball(norm, float(eps)) for eps in sorted(set(eps_list))]
     device = device_of(model)
-    standing = torch.zeros(1 + len(balls), dtype=torch.int64)
-    for places in torch.split(torch.arange(len(images)), batch_size):
+
+    def attacked(places: Tensor) -> Tensor:
         x, y = images.take(places)
-        with held(model):
-            survivors = pgd_survivors(
-                model,
-                x.to(device),
-                y.to(device),
-                balls,
-                generator=generator.at(places),
-                steps=steps,
-                restarts=restarts,
-            )
-        standing += survivors.sum(dim=1).cpu()
+        survivors = pgd_survivors(
+            model,
+            x.to(device),
+            y.to(device),
+            balls,
+            generator=generator.at(places),
+            steps=steps,
+            restarts=restarts,
+        )
+        return survivors.T.cpu()
+
+    with held(model):
+        standing = deal(attacked, len(images), batch_size).sum(dim=0)
     clean, *values = (standing.double() / len(images)).tolist()
     size = math.prod(images.shape)
     rows: list[dict[str, Any]] = []

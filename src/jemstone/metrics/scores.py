@@ -10,7 +10,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from jemstone.data import Images
 from jemstone.errors import Mistake
 from jemstone.functional.balls import Linf
 from jemstone.functional.energies import slope
+from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import device_of
 from jemstone.nn.modes import held
 from jemstone.random import Generator
@@ -83,13 +84,16 @@ SCORES: dict[str, Score] = {
 """By the names that stand beside their figures."""
 
 
-def scores(model: EnergyModel, images: Images, batch_size: int = 256) -> dict[str, Tensor]:
+def scores(
+    model: EnergyModel, images: Images, batch_size: int = 256, deal: Deal = alone
+) -> dict[str, Tensor]:
     """Compute every score of all images, with the model in eval mode.
 
     Args:
         model: the classifier, read as an energy.
         images: N of them.
         batch_size: images in a pass.
+        deal: who takes which batch.
 
     Returns:
         By name, float64 (N,), on the CPU.
@@ -100,9 +104,12 @@ def scores(model: EnergyModel, images: Images, batch_size: int = 256) -> dict[st
     if not len(images):
         raise Mistake("there are no images to score: give at least one")
     device = device_of(model)
+
+    def scored(places: Tensor) -> Tensor:
+        return _columns(_scored(model, images.take(places).x.to(device)))
+
     with held(model), torch.no_grad():
-        parts = [_scored(model, x.to(device)) for x, _ in images.batches(batch_size)]
-    return {name: torch.cat([part[name] for part in parts]) for name in SCORES}
+        return _named(deal(scored, len(images), batch_size))
 
 
 def worst_scores(
@@ -114,6 +121,7 @@ def worst_scores(
     steps: int = 20,
     restarts: int = 0,
     batch_size: int = 256,
+    deal: Deal = alone,
 ) -> list[dict[str, Tensor]]:
     r"""Find the largest scores that unknown images reach within Linf balls around them.
 
@@ -133,6 +141,7 @@ def worst_scores(
         steps: of a climb.
         restarts: random starts for each radius.
         batch_size: images in a pass.
+        deal: who takes which batch.
 
     Returns:
         For each radius, by the score's name, float64 (N,), on the CPU.
@@ -145,24 +154,29 @@ def worst_scores(
     if list(eps_list) != sorted(eps_list) or min(eps_list, default=0.0) < 0:
         raise Mistake(f"radii grow, from 0 or more, unlike {list(eps_list)}")
     device = device_of(model)
-    found: list[list[dict[str, Tensor]]] = [[] for _ in eps_list]
-    for places in torch.arange(len(images)).split(batch_size):
-        origin = images.take(places).x.to(device)
-        with held(model), torch.no_grad():
-            worst = _scored(model, origin)
-            summits = dict.fromkeys(SCORES, origin)
-            for number, eps in enumerate(eps_list):
-                for name, score in SCORES.items():
-                    stream = generator.at(places).fold(name, number)
-                    attack = _climber(score, eps, steps)
-                    starts = [summits[name]]
-                    for restart in range(restarts):
-                        starts.append(attack.start(origin, stream.fold(restart)))
-                    summits[name] = _climb(attack, model, origin, starts, stream)
-                    seen = _scored(model, summits[name])
-                    worst = {key: torch.maximum(worst[key], seen[key]) for key in SCORES}
-                found[number].append(worst)
-    return [{name: torch.cat([p[name] for p in parts]) for name in SCORES} for parts in found]
+
+    def climbed(places: Tensor) -> Tensor:
+        origin, found = images.take(places).x.to(device), []
+        worst = _scored(model, origin)
+        summits = dict.fromkeys(SCORES, origin)
+        for number, eps in enumerate(eps_list):
+            for name, score in SCORES.items():
+                stream = generator.at(places).fold(name, number)
+                attack = _climber(score, eps, steps)
+                starts = [summits[name]]
+                for restart in range(restarts):
+                    starts.append(attack.start(origin, stream.fold(restart)))
+                summits[name] = _climb(attack, model, origin, starts, stream)
+                seen = _scored(model, summits[name])
+                worst = {key: torch.maximum(worst[key], seen[key]) for key in SCORES}
+            found.append(_columns(worst))
+        return torch.stack(found, dim=1)
+
+    if not eps_list:
+        return []
+    with held(model), torch.no_grad():
+        rows = deal(climbed, len(images), batch_size)
+    return [_named(rows[:, number]) for number in range(len(eps_list))]
 
 
 def _climber(score: Score, eps: float, steps: int) -> PGD:
@@ -186,6 +200,16 @@ def _climb(
             best = torch.where((reached < lowest)[:, None, None, None], x, best)
             lowest = torch.minimum(reached, lowest)
     return best
+
+
+def _columns(found: Mapping[str, Tensor]) -> Tensor:
+    """Put scores side by side, (B, 5)."""
+    return torch.stack([found[name] for name in SCORES], dim=1)
+
+
+def _named(rows: Tensor) -> dict[str, Tensor]:
+    """Take scores (N, 5) apart."""
+    return dict(zip(SCORES, rows.T.contiguous(), strict=True))
 
 
 def _scored(model: EnergyModel, x: Tensor) -> dict[str, Tensor]:

@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from jemstone.nn.frozen_layers import Activation, Layer, Saved
+from jemstone.nn.frozen_activations import Activation, NormedActivation, Saved
+from jemstone.nn.frozen_layers import Layer
 
 __all__ = ["FrozenBlock", "FrozenHead", "FrozenWideResNet", "Passage"]
 
@@ -59,8 +60,42 @@ class FrozenBlock:
         """Pull a gradient at the block's output back to its input."""
         before, between = saved
         back = self.second.pulled(self.conv2.pulled(g, between[0]), between)
-        back = self.first.pulled(self.conv1.pulled(back, before[0]), before)
-        return back + (g if self.shortcut is None else self.shortcut.pulled(g, before[0]))
+        back = self.conv1.pulled(back, before[0])
+        if self.shortcut is None:
+            return self.first.pulled(back, before, g)
+        return self.shortcut.pulled_onto(self.first.pulled(back, before), g, before[0])
+
+    def learned(
+        self, g: Tensor, x: Tensor, saved: tuple[Saved, Saved]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return what :meth:`pulled` does, and the gradients of parameters, in their order.
+
+        Args:
+            g: at the block's output.
+            x: the block's input.
+            saved: on the way forward.
+        """
+        before, between = saved
+        back, last = self.conv2.pulled(g, between[0]), self.conv2.learned(g, between[0])
+        back, norm2 = _learned(self.second, back, between)
+        first = self.conv1.learned(back, before[0])
+        back = self.conv1.pulled(back, before[0])
+        if self.shortcut is None:
+            back, norm1 = _learned(self.first, back, before, g)
+            return back, [*norm1, *first, *norm2, *last]
+        back, norm1 = _learned(self.first, back, before)
+        back = self.shortcut.pulled_onto(back, g, before[0])
+        return back, [*norm1, *first, *norm2, *last, *self.shortcut.learned(g, x)]
+
+
+def _learned(
+    activation: Activation, g: Tensor, saved: Saved, other: Tensor | None = None
+) -> tuple[Tensor, list[Tensor]]:
+    """Pull a gradient back through an activation, and return those of its norm, if it has one."""
+    if not isinstance(activation, NormedActivation):
+        return activation.pulled(g, saved, other), []
+    back, *found = activation.learned(g, saved, other)
+    return back, found
 
 
 @dataclass(frozen=True)

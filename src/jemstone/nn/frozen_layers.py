@@ -1,4 +1,4 @@
-"""Layers whose weights stand still, each with its way forward and its way back."""
+"""Convolutions whose weights stand still, each with its way forward and its way back."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Activation", "Layer", "NormedActivation", "Saved", "ScaledActivation"]
+__all__ = ["SLOPE", "Layer", "fuses"]
 
-_SLOPE = 0.2  # of the leaky ReLU
+SLOPE = 0.2  # of the leaky ReLU
 _CHANNELS_LAST = torch.channels_last
+_FEW_PIXELS = 64  # of an image: there a product of matrices sums over the batch sooner
 
 
-def _fuses(dtype: torch.dtype) -> bool:
+def fuses(dtype: torch.dtype) -> bool:
     """Tell whether this processor's library ends convolutions with what comes after them."""
     if not torch.backends.mkldnn.is_available() or not hasattr(
         torch.ops.mkldnn, "_convolution_pointwise"
@@ -71,7 +72,7 @@ class Layer:
         if before is not None:
             back = (weight * before[:, None, None]).to(dtype, memory_format=_CHANNELS_LAST)
         stride, padding = list(conv.stride), [int(size) for size in conv.padding]
-        return cls(cast, bias.to(dtype), back, stride, padding, _fuses(dtype))
+        return cls(cast, bias.to(dtype), back, stride, padding, fuses(dtype))
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
@@ -79,7 +80,7 @@ class Layer:
     def activated(self, x: Tensor) -> Tensor:
         """Return the leaky ReLU of the convolution."""
         if not self.fuses:
-            return F.leaky_relu(self(x), _SLOPE)
+            return F.leaky_relu(self(x), SLOPE)
         end: Tensor = torch.ops.mkldnn._convolution_pointwise(
             x,
             self.weight,
@@ -89,7 +90,7 @@ class Layer:
             [1, 1],
             1,
             "leaky_relu",
-            [_SLOPE],
+            [SLOPE],
             "",
         )
         return end
@@ -137,96 +138,44 @@ class Layer:
         )[0]
         return back
 
-
-Saved = tuple[Tensor, ...]
-
-
-class Activation:
-    """Leaky ReLU."""
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, Saved]:
-        # Not in place: on processors that is the slower of the two.
-        a = F.leaky_relu(x, _SLOPE)
-        return a, (a,)
-
-    def pulled(self, g: Tensor, saved: Saved) -> Tensor:
-        """Pull a gradient back: the sign of what came out is that of what went in."""
-        back: Tensor = torch.ops.aten.leaky_relu_backward(g, saved[0], _SLOPE, True)
+    def pulled_onto(self, back: Tensor, g: Tensor, x: Tensor) -> Tensor:
+        """Return ``back``, which may be written to, plus what :meth:`pulled` returns."""
+        if self.weight.shape[2:] != (1, 1) or self.stride == [1, 1] or self.padding != [0, 0]:
+            return back + self.pulled(g, x)
+        # Of one pixel in four there is a gradient; the library would write all of them.
+        seen = F.conv2d(g, self.back.transpose(0, 1))
+        down, right = self.stride
+        back[:, :, ::down, ::right] += seen
         return back
 
+    def learned(self, g: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of weight and bias.
 
-def _scaled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Return the leaky ReLU of ``scale x + shift``, channel by channel."""
-    if not _fuses(x.dtype):
-        return F.leaky_relu(
-            torch.addcmul(shift[:, None, None].to(x), x, scale[:, None, None].to(x)), _SLOPE
-        )
-    # A convolution of one pixel and one channel, ended by the activation: one pass over memory.
-    end: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        x,
-        scale[:, None, None, None].to(x.dtype),
-        shift,  # in float32: what it adds does not average out
-        [0, 0],
-        [1, 1],
-        [1, 1],
-        len(scale),
-        "leaky_relu",
-        [_SLOPE],
-        "",
-    )
-    return end
-
-
-class ScaledActivation(Activation):
-    """Scale and shift of each channel, then leaky ReLU: batch norm by running statistics.
-
-    The scale is no part of the gradient here: the weights of the convolution after it have it.
-
-    Args:
-        scale: (C,).
-        shift: (C,).
-    """
-
-    def __init__(self, scale: Tensor, shift: Tensor) -> None:
-        self.scale, self.shift = scale, shift
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, Saved]:
-        a = _scaled(x, self.scale, self.shift)
-        return a, (a,)
-
-
-class NormedActivation(Activation):
-    """Batch norm by the batch's statistics, untracked, then leaky ReLU.
-
-    Args:
-        norm: to freeze.
-    """
-
-    def __init__(self, norm: nn.BatchNorm2d) -> None:
-        self.norm = norm
-        # Of no use but to say that statistics of bfloat16 shall be in the weights' precision.
-        self.untouched = norm.weight.new_zeros(2, norm.num_features)
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, Saved]:
-        norm = self.norm
-        mean, variance = torch.ops.aten.batch_norm_update_stats(x, *self.untouched, 0.0)
-        deviation = (variance + norm.eps).rsqrt()
-        scale = norm.weight * deviation
-        a = _scaled(x, scale, norm.bias - mean * scale)
-        return a, (a, x, mean, deviation)
-
-    def pulled(self, g: Tensor, saved: Saved) -> Tensor:
-        a, x, mean, deviation = saved
-        back: Tensor = torch.ops.aten.native_batch_norm_backward(
-            super().pulled(g, (a,)),
-            x,
-            self.norm.weight,
-            None,
-            None,
-            mean,
-            deviation,
-            True,
-            self.norm.eps,
-            [True, False, False],
-        )[0]
-        return back
+        Args:
+            g: at the output.
+            x: the input.
+        """
+        out, channels, height, width = self.weight.shape
+        if not self.fuses or g.dtype != torch.bfloat16 or g[0, 0].numel() > _FEW_PIXELS:
+            _, weight, bias = torch.ops.aten.convolution_backward(
+                g,
+                x,
+                self.weight,
+                [out],
+                self.stride,
+                self.padding,
+                [1, 1],
+                False,
+                [0, 0],
+                1,
+                [False, True, True],
+            )
+            return weight, bias
+        down, right = self.padding
+        seen = F.pad(x, (right, right, down, down)).permute(0, 2, 3, 1)
+        for axis, (size, stride) in enumerate(zip((height, width), self.stride, strict=True), 1):
+            seen = seen.unfold(axis, size, stride)
+        seen = seen.permute(0, 1, 2, 4, 5, 3).reshape(-1, height * width * channels)
+        weight = g.permute(1, 0, 2, 3).reshape(out, -1) @ seen
+        weight = weight.view(out, height, width, channels).permute(0, 3, 1, 2)
+        return weight, g.sum(dim=(0, 2, 3), dtype=torch.float32)

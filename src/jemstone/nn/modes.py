@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["MODES", "batch_statistics", "evaluating", "frozen", "held", "recalibrate"]
+__all__ = ["MODES", "batch_statistics", "evaluating", "frozen", "held", "learning", "recalibrate"]
 
 
 @contextmanager
@@ -88,6 +89,26 @@ def frozen(model: object) -> Iterator[None]:
     finally:
         for p in learning:
             p.requires_grad_(True)
+
+
+@contextmanager
+def learning(module: nn.Module) -> Iterator[None]:
+    """Hold the network in a state to learn from passes that are differentiated by weights, once.
+
+    A network that is faster then is what it was, to rounding; see :class:`jemstone.nn.WideResNet`.
+
+    Args:
+        module: the network; what it was before is restored.
+    """
+    able: list[Any] = [m for m in module.modules() if hasattr(m, "by_hand")]
+    former = [m.by_hand for m in able]
+    for m in able:
+        m.by_hand = True
+    try:
+        yield
+    finally:
+        for m, was in zip(able, former, strict=True):
+            m.by_hand = was
 
 
 @torch.no_grad()

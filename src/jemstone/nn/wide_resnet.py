@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from jemstone.errors import Mistake, unknown
 from jemstone.nn.frozen import FrozenBlock, FrozenHead, FrozenWideResNet
-from jemstone.nn.frozen_layers import Activation, Layer, NormedActivation, ScaledActivation
+from jemstone.nn.frozen_activations import Activation, NormedActivation, ScaledActivation
+from jemstone.nn.frozen_layers import Layer
+from jemstone.nn.lesson import Lesson
 
 __all__ = ["ACTIVATIONS", "INITS", "NORMS", "WideResNet"]
 
@@ -61,12 +63,12 @@ def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor] | None:
     return scale, norm.bias.detach() - norm.running_mean * scale
 
 
-def _frozen_activation(norm: nn.Module, mode: str) -> Activation:
+def _frozen_activation(norm: nn.Module, mode: str, tracks: bool = False) -> Activation:
     affine = _scale_and_shift(norm)
     if affine is None:
         return Activation()
     assert isinstance(norm, nn.BatchNorm2d)
-    return NormedActivation(norm) if mode == "batch" else ScaledActivation(*affine)
+    return NormedActivation(norm, tracks) if mode == "batch" else ScaledActivation(*affine)
 
 
 class Block(nn.Module):
@@ -91,8 +93,8 @@ class Block(nn.Module):
         shortcut: Tensor = self.shortcut(x)
         return residual + shortcut
 
-    def frozen(self, mode: str, dtype: torch.dtype) -> FrozenBlock:
-        """Return the block as a walk reads it."""
+    def frozen(self, mode: str, dtype: torch.dtype, tracks: bool = False) -> FrozenBlock:
+        """Return the block as a walk reads it, or a lesson, which moves running statistics."""
         norm1, _, conv1, norm2, _, conv2 = self.residual
         assert isinstance(conv1, nn.Conv2d)
         assert isinstance(conv2, nn.Conv2d)
@@ -101,9 +103,9 @@ class Block(nn.Module):
             first = after = None
         shortcut = self.shortcut
         return FrozenBlock(
-            _frozen_activation(norm1, mode),
+            _frozen_activation(norm1, mode, tracks),
             Layer.of(conv1, dtype, None if first is None else first[0], after),
-            _frozen_activation(norm2, mode) if after is None else Activation(),
+            _frozen_activation(norm2, mode, tracks) if after is None else Activation(),
             Layer.of(conv2, dtype),
             Layer.of(shortcut, dtype) if isinstance(shortcut, nn.Conv2d) else None,
         )
@@ -209,6 +211,7 @@ class WideResNet(nn.Module):
                 blocks.append(Block(before, out, step if i == 0 else 1, norm, activation))
                 before = out
         self.trunk = nn.Sequential(*blocks)
+        self.by_hand = False
         self.head = Head(before, classes, norm, activation)
         if init == "he":
             self._keep_variance()
@@ -230,8 +233,29 @@ class WideResNet(nn.Module):
         return self.stem, nn.Sequential(self.trunk, self.head)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.trunk(self.stem(x)))
+        h: Tensor = self.stem(x)
+        if self.by_hand and self._teachable(x):
+            for block in self.trunk:
+                h = Lesson.apply(h, block, *block.parameters())
+        else:
+            h = self.trunk(h)
+        logits: Tensor = self.head(h)
         return logits
+
+    def _teachable(self, x: Tensor) -> bool:
+        """Tell whether a pass learns, in train mode, from images that nobody differentiates."""
+        norms = [m for m in self.modules() if isinstance(m, nn.BatchNorm2d)]
+        tracked = all(norm.track_running_stats and norm.momentum is not None for norm in norms)
+        learns = self.training and torch.is_grad_enabled() and not x.requires_grad
+        return learns and tracked and self._plain(x)
+
+    def _plain(self, x: Tensor) -> bool:
+        """Tell whether the network is what its class says, on a processor, and no hook looks."""
+        parts = [module for module in self.modules() if module is not self]
+        plain = type(self) is WideResNet and all(type(part) in _FREEZABLE for part in parts)
+        hooked = any(part._forward_hooks or part._forward_pre_hooks for part in (self, *parts))
+        told = any(part._backward_hooks or part._backward_pre_hooks for part in (self, *parts))
+        return x.device.type == "cpu" and len(x) > 0 and plain and not hooked and not told
 
     @torch.no_grad()
     def frozen(self, mode: str, x: Tensor) -> FrozenWideResNet | None:
@@ -248,12 +272,7 @@ class WideResNet(nn.Module):
         device = x.device.type
         casts = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if casts else x.dtype
-        parts = [module for module in self.modules() if module is not self]
-        plain = type(self) is WideResNet and all(type(part) in _FREEZABLE for part in parts)
-        hooked = any(part._forward_hooks or part._forward_pre_hooks for part in (self, *parts))
-        told = any(part._backward_hooks or part._backward_pre_hooks for part in (self, *parts))
-        fits = casts or self.stem.weight.dtype == dtype
-        if device != "cpu" or not len(x) or not plain or hooked or told or not fits:
+        if not self._plain(x) or not (casts or self.stem.weight.dtype == dtype):
             return None
         blocks = [part.frozen(mode, dtype) for part in self.trunk if isinstance(part, Block)]
         return FrozenWideResNet(

@@ -14,7 +14,7 @@ from jemstone.recipes.check import check_data, checked
 from jemstone.recipes.estimate import Estimate, estimate, refuse_oversized
 from jemstone.recipes.papers import PAPERS, Figure, Paper
 from jemstone.recipes.schema import Recipe, changed, flattened
-from jemstone.recipes.yaml_files import read_recipe, to_yaml, write_recipe
+from jemstone.recipes.yaml_files import read_recipe, recipe_from, to_yaml, write_recipe
 
 __all__ = [
     "BUDGETS",
@@ -37,6 +37,7 @@ __all__ = [
     "flattened",
     "read_recipe",
     "recipe_for",
+    "recipe_from",
     "refuse_oversized",
     "resizing",
     "to_yaml",

@@ -144,12 +144,19 @@ def build_objective(recipe: Recipe, buffer: ReplayBuffer | None, classes: int) -
         classes: K.
     """
     weights, parts = recipe.weights, []
+    attack = build_attack(recipe.attack, away_from_label)
     if buffer is not None:
         walk = build_walk(recipe.walk, energy if recipe.conditional else marginal)
         chains = Persistent(buffer, walk)
-        likelihood = MaximumLikelihood(chains, classes, recipe.noise, recipe.conditional)
+        likelihood = MaximumLikelihood(
+            chains,
+            classes,
+            recipe.noise,
+            recipe.conditional,
+            attack if recipe.positives == "adversarial" else None,
+            recipe.ramp,
+        )
         parts.append((weights.likelihood, likelihood))
-    attack = build_attack(recipe.attack, away_from_label)
     clean, attacked = CrossEntropy(recipe.noise), AdversarialCrossEntropy(attack, recipe.ramp)
     return Sum(*parts, (weights.cross_entropy, clean), (weights.adversarial, attacked))
 

@@ -71,6 +71,7 @@ _NAMES: dict[str, Collection[str]] = {
     "network.activation": ACTIVATIONS,
     "network.init": INITS,
     "attack.norm": BALLS,
+    "positives": ("clean", "adversarial"),
     "mode": MODES,
 }
 

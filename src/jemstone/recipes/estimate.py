@@ -101,8 +101,8 @@ def estimate(
     size, parts, optimisation = math.prod(shape), recipe.weights, recipe.optimisation
     # Weights, gradient, and the copy that a checkpoint is made of; momenta; the average.
     copies = 3 + (2 if optimisation.optimiser == "adam" else 1) + (optimisation.ema > 0)
-    # Each objective keeps its passes until the step's gradient. A walk's own are let go before
-    # the pass over its end, which is as large.
+    # Each objective keeps its passes until the step's gradient. A walk's own, and an attack's,
+    # are let go before the pass over its end, which is as large.
     passes = 2 * (parts.likelihood > 0) + (parts.cross_entropy > 0) + (parts.adversarial > 0)
     batch = min(optimisation.batch_size, images)
     chains = recipe.chains.size if parts.likelihood > 0 else 0

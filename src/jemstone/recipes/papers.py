@@ -169,6 +169,7 @@ def robust_jem() -> Paper:
         *_adversary("linf", 0.1, length, 15, _PAPER),
         Constant("weights.cross_entropy", 0.0, "our choice: adversarial images alone"),
         Constant("weights.adversarial", 1.0, _PAPER),
+        Constant("positives", "clean", "our choice: JEM++'s; JEAT contrasts adversarial images"),
         figures=(
             Figure("IS energy", 8.71, _PAPER),
             Figure("FID energy", 41.17, _PAPER),

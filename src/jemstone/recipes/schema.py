@@ -174,13 +174,14 @@ class Recipe:
         optimisation: how.
         guard: what sends a run in trouble back.
         augmentation: of training images.
-        noise: of the data, in [0, 1] pixels, where images are not attacked.
+        noise: of the data, in [0, 1] pixels, where the classifier's images are not attacked.
         weights: of the objectives.
         attack: on training images.
         ramp: steps of training until the attack has its full radius; 0 for at once.
         walk: of the training chains.
         chains: the replay buffer.
         conditional: contrast E(x, y) instead of E(x).
+        positives: the data that is contrasted: clean images, or adversarial ones.
         sampling: from scratch, after training.
     """
 
@@ -197,6 +198,7 @@ class Recipe:
     walk: Langevin = field(default_factory=Langevin)
     chains: Chains = field(default_factory=Chains)
     conditional: bool = False
+    positives: Literal["clean", "adversarial"] = "clean"
     sampling: Sampling = field(default_factory=Sampling)
 
 

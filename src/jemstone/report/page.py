@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jemstone._version import __version__
@@ -40,8 +40,9 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
     for row in result.get("purification", ()):
         if row["interval"][0] <= row["plain"]["interval"][1]:
             yield (
-                f"walking before classifying ({row['walk']}) defends no better than the plain "
-                f"model: {row['value']:.1%} against {row['plain']['value']:.1%}"
+                f"walking before classifying defends no better than the plain model: "
+                f"{row['value']:.1%} against {row['plain']['value']:.1%} in {row['norm']} "
+                f"{row['eps']:.3g}"
             )
     for row in result.get("ood", ()):
         for law in _broken(row):
@@ -53,23 +54,37 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
         and row["baseline_auroc"] is not None
         and row["baseline_auroc"] > row["auroc_interval"][1]
     ]
-    for row in beaten:
-        yield (
-            f"unknown inputs, {row['data']} by {row['score']}: AUROC {row['auroc']:.3f}, where a "
-            f"plain classifier has {row['baseline_auroc']:.3f}"
-        )
+    for data in dict.fromkeys(row["data"] for row in beaten):
+        scores = [
+            f"{row['score']} ({row['auroc']:.3f} against {row['baseline_auroc']:.3f})"
+            for row in beaten
+            if row["data"] == data
+        ]
+        yield f"unknown inputs, {data}: a plain classifier's AUROC is higher by {', '.join(scores)}"
+    yield from _overtaken(result.get("ood", ()))
     for row in result.get("generation", ()):
         if row["sampler"] == "init":
             continue
-        for name, flag in row.get("flags", {}).items():
-            if flag["raised"]:
-                yield f"samples by {row['sampler']} ({row['origin']}): {_SUSPICIONS[name]}"
+        raised = [_SUSPICIONS[n] for n, flag in row.get("flags", {}).items() if flag["raised"]]
+        if raised:
+            yield f"samples by {row['sampler']} ({row['origin']}): {'; '.join(raised)}"
     for walk in result.get("walks", ()):
         after = walk["after"]
         if after["verdict"] in _WALKS:
             yield (
                 f"the walk of {walk['sampler']} {after['verdict']} when it goes on to "
                 f"{after['steps']} steps, ten times its own number"
+            )
+
+
+def _overtaken(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Compare the best scores of both, each its own, also under attack."""
+    for line in _told(rows)["lines"]:
+        if line["plain"] is not None and line["plain"] > line["best"]:
+            attacked = "" if line["attack"] == "none" else f" attacked in {line['attack']}"
+            yield (
+                f"unknown inputs, {line['data']}{attacked}: the best score has AUROC "
+                f"{line['best']:.3f}, that of a plain classifier {line['plain']:.3f}"
             )
 
 
@@ -82,6 +97,45 @@ def _broken(row: Mapping[str, Any]) -> list[str]:
     return [
         name.replace("_", " ") for name, law in (row.get("laws") or {}).items() if not held(law)
     ]
+
+
+def _laws(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what each law says that was checked on a row, by name."""
+    return {
+        name: verdict["law"]
+        for row in rows
+        for name, verdict in (row.get("laws") or {}).items()
+        if isinstance(verdict, Mapping)
+    }
+
+
+def _radius(row: Mapping[str, Any]) -> str:
+    """Say how a row's unknown images were attacked."""
+    return f"{row['attack']['norm']} {row['attack']['eps']:.3g}" if row["attack"] else "none"
+
+
+def _told(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Lay out AUROCs: a line for each set and attack, a column for each score."""
+    lines: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        lines.setdefault((row["data"], _radius(row)), []).append(row)
+    names = [row["score"] for row in next(iter(lines.values()), [])]
+    return {
+        "scores": names,
+        "lines": [
+            {
+                "data": data,
+                "attack": attack,
+                "aurocs": [row["auroc"] for row in own],
+                "best": max(row["auroc"] for row in own),
+                "plain": max(
+                    (r["baseline_auroc"] for r in own if r["baseline_auroc"] is not None),
+                    default=None,
+                ),
+            }
+            for (data, attack), own in lines.items()
+        ],
+    }
 
 
 def page(result: Mapping[str, Any], pictures: Mapping[str, str] | None = None) -> str:
@@ -102,11 +156,15 @@ def page(result: Mapping[str, Any], pictures: Mapping[str, str] | None = None) -
     )
     environment.filters["percent"] = lambda value: "-" if value is None else f"{value:.1%}"
     environment.filters["figure"] = lambda value: "-" if value is None else f"{value:.3g}"
+    environment.filters["three"] = lambda value: "-" if value is None else f"{value:.3f}"
     environment.filters["broken"] = _broken
+    environment.filters["radius"] = _radius
     return environment.get_template("evaluation.html").render(
         result=result,
         doubts=doubts(result),
         plots=plots(result),
+        told=_told(result.get("ood", ())),
+        laws=_laws(result.get("robust_accuracy", ())),
         pictures=pictures or {},
         version=__version__,
     )

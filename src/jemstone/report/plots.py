@@ -50,29 +50,30 @@ def plots(result: Result) -> dict[str, str]:
     return found
 
 
-def _robustness(figure: Any, result: Result) -> bool:
-    rows = [row for row in result.get("robust_accuracy", ()) if row["value"] is not None]
-    if not rows:
-        return False
-    axis = figure.subplots()
-    attacks = list(dict.fromkeys((row["attack"], row["norm"]) for row in rows))
-    for number, (attack, norm) in enumerate(attacks):
-        own = sorted(
-            (row for row in rows if (row["attack"], row["norm"]) == (attack, norm)),
-            key=lambda row: row["eps"],
-        )
-        _line(
-            axis,
-            [row["eps"] for row in own],
-            [row["value"] for row in own],
-            f"{attack}, {norm}",
-            number,
-            [row.get("interval") for row in own],
-        )
-    axis.axhline(result["accuracy"], color="black", linewidth=0.8, linestyle=":")
-    axis.set(xlabel="radius of the ball, in [0, 1] pixels", ylabel="robust accuracy", ylim=(0, 1))
-    axis.legend(fontsize=7)
-    return True
+def _robustness(norm: str) -> Plot:
+    def draw(figure: Any, result: Result) -> bool:
+        rows = [row for row in result.get("robust_accuracy", ()) if row["norm"] == norm]
+        if not rows:
+            return False
+        axis = figure.subplots()
+        for number, attack in enumerate(dict.fromkeys(row["attack"] for row in rows)):
+            own = [row for row in rows if row["attack"] == attack]
+            own.sort(key=lambda row: row["eps"])
+            _line(
+                axis,
+                [row["eps"] for row in own],
+                [row["value"] for row in own],
+                attack,
+                number,
+                [row.get("interval") for row in own],
+            )
+        axis.axhline(result["accuracy"], color="black", linewidth=0.8, linestyle=":")
+        label = "radius of the ball, in [0, 1] pixels (dotted: no attack)"
+        axis.set(xlabel=label, ylabel="robust accuracy", ylim=(0, 1.02))
+        axis.legend(fontsize=7)
+        return True
+
+    return draw
 
 
 def _reliability(figure: Any, result: Result) -> bool:
@@ -81,8 +82,20 @@ def _reliability(figure: Any, result: Result) -> bool:
         return False
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":")
-    _line(axis, [b["confidence"] for b in bins], [b["accuracy"] for b in bins], "bins", 0)
-    axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+    diagrams = {"as it answers": bins}
+    scaling = result["calibration"].get("temperature_scaling")
+    if scaling:
+        label = f"at temperature {scaling['temperature']:.2f} (the other half)"
+        diagrams[label] = scaling["after"]["reliability"]
+    for number, (label, own) in enumerate(diagrams.items()):
+        places, values = [b["confidence"] for b in own], [b["accuracy"] for b in own]
+        # A bin of two images says little: its mark is as small.
+        sizes = [4 + 150 * b["n"] / sum(b["n"] for b in own) for b in own]
+        axis.scatter(places, values, sizes, alpha=0.7, color=_COLOURS[number], label=label)
+    label = "confidence (marks as large as the share of images)"
+    axis.set(xlabel=label, ylabel="accuracy", xlim=(0, 1.04), ylim=(-0.04, 1.04))
+    for handle in axis.legend(fontsize=7).legend_handles:
+        handle.set_sizes([20])
     return True
 
 
@@ -123,7 +136,8 @@ def _sample_count(figure: Any, result: Result) -> bool:
                 linewidth=0.8,
                 linestyle=":",
             )
-    axis.set(xlabel="samples (dotted: infinitely many)", ylabel="FID", yscale="log")
+    axis.set(xlabel="samples (dotted: infinitely many)", ylabel="FID")
+    _logarithmic(axis)
     axis.legend(fontsize=7)
     return True
 
@@ -145,14 +159,28 @@ def _walk(name: str, label: str) -> Plot:
             axis.axvline(walk["walk"]["steps"], color=colour, linewidth=0.8, linestyle=":")
             if name in walk["data"]:
                 axis.axhline(walk["data"][name], color=colour, linewidth=0.8, linestyle="--")
-        axis.set_xscale("symlog", linthresh=max(1, walks[0]["walk"]["steps"]))
+        own = sorted({walk["walk"]["steps"] for walk in walks})
+        axis.set_xscale("symlog", linthresh=max(1, own[0]))
+        ticks = sorted({0, *own, *(walk["rows"][-1]["step"] for walk in walks)})
+        axis.set_xticks(ticks, [str(step) for step in ticks])
+        axis.set_xticks([], minor=True)
         if name == "fid":
-            axis.set_yscale("log")
-        axis.set(xlabel="steps (dotted: as trained for)", ylabel=label)
+            _logarithmic(axis)
+        axis.set(xlabel="steps (dotted: the sampler's own number)", ylabel=label)
         axis.legend(fontsize=7)
         return True
 
     return draw
+
+
+def _logarithmic(axis: Any) -> None:
+    """Make the upright axis logarithmic, its ticks plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _line(
@@ -172,7 +200,8 @@ def _line(
 
 
 PLOTS: dict[str, Plot] = {
-    "Robust accuracy": _robustness,
+    "Robust accuracy in Linf balls": _robustness("linf"),
+    "Robust accuracy in L2 balls": _robustness("l2"),
     "Reliability": _reliability,
     "Unknown inputs": _detection,
     "FID by the number of samples": _sample_count,

@@ -88,6 +88,7 @@ class Gallery:
             step: of the run.
             x: images (B, C, H, W) in [0, 1], one class a row.
         """
+        self.folder.mkdir(exist_ok=True)  # in a run that is there, and not in one that vanished
         write_grid(self.folder / f"{step:06d}.png", x, columns=COLUMNS)
         for view in self.viewers:
             view(step, x)

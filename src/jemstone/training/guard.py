@@ -15,6 +15,10 @@ __all__ = ["Diverged", "Guard", "Guarding", "Watch"]
 _LIMITED = ("loss", "likelihood")
 _GAP, _CROSS_ENTROPIES = "likelihood", ("ce", "adversarial_ce")
 _FLAT = 1e-7
+_RECIPE_ADVICE = (
+    "try a lower optimisation.learning_rate, more walk steps (walk.steps), or "
+    "optimisation.clip_norm"
+)
 
 
 class Diverged(RuntimeError):
@@ -24,14 +28,14 @@ class Diverged(RuntimeError):
         step: at which.
         reason: which number, and how large.
         retries: how often the run went back before.
+        advice: what to try next.
     """
 
-    def __init__(self, step: int, reason: str, retries: int = 0) -> None:
+    def __init__(
+        self, step: int, reason: str, retries: int = 0, advice: str = _RECIPE_ADVICE
+    ) -> None:
         spent = f" after going back {retries} times" if retries else ""
-        super().__init__(
-            f"diverged at step {step}{spent}: {reason}; try a lower optimisation.learning_rate, "
-            "more walk steps (walk.steps), or optimisation.clip_norm"
-        )
+        super().__init__(f"diverged at step {step}{spent}: {reason}; {advice}")
         self.step = step
         self.reason = reason
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +13,7 @@ import torch
 from jemstone.data import Augmentation, Epochs, Images
 from jemstone.errors import Mistake
 from jemstone.model import JointEnergyModel
-from jemstone.nn.modes import recalibrate
+from jemstone.nn.modes import learning, recalibrate
 from jemstone.training.device import Device
 from jemstone.training.guard import Diverged, Guard
 from jemstone.training.optimisation import Optimisation
@@ -101,74 +102,67 @@ def train(
         Interrupted: where a listener wanted to stop; the state is kept.
         Mistake: where there are more processes than images in a batch.
     """
-    augmentation = augmentation or Augmentation()
-    device = device or Device()
-    guard = guard or Guard(optimisation.loss_limit)
-    epochs = Epochs(images, optimisation.batch_size, generator)
-    if guard.rules.retries and not state.trail:
+    course = _Course(
+        objective,
+        Epochs(images, optimisation.batch_size, generator),
+        optimisation,
+        listeners,
+        generator,
+        augmentation or Augmentation(),
+        device or Device(),
+        guard or Guard(optimisation.loss_limit),
+        log_every,
+        checkpoint_every,
+        on_step,
+    )
+    if course.guard.rules.retries and not state.trail:
         state.leave_trail()
     while True:
         try:
-            return _descend(
-                state,
-                objective,
-                epochs,
-                optimisation,
-                listeners,
-                generator,
-                augmentation=augmentation,
-                device=device,
-                guard=guard,
-                log_every=log_every,
-                checkpoint_every=checkpoint_every,
-                on_step=on_step,
-            )
+            return _descend(state, course)
         except Diverged as diverged:
-            _go_back(state, epochs, listeners, generator, device, guard, diverged)
+            _go_back(state, course, diverged)
 
 
-def _go_back(
-    state: TrainingState,
-    epochs: Epochs,
-    listeners: Sequence[Listener],
-    generator: Generator,
-    device: Device,
-    guard: Guard,
-    diverged: Diverged,
-) -> None:
+@dataclass(frozen=True)
+class _Course:
+    """All that stays as it is while a state is trained; see :func:`train`."""
+
+    objective: Objective
+    epochs: Epochs
+    optimisation: Optimisation
+    listeners: Sequence[Listener]
+    generator: Generator
+    augmentation: Augmentation
+    device: Device
+    guard: Guard
+    log_every: int
+    checkpoint_every: int
+    on_step: Callable[[TrainingState], object]
+
+
+def _go_back(state: TrainingState, course: _Course, diverged: Diverged) -> None:
     """Take the run back and keep it as it then is, so that a resumed run goes on from there."""
     try:
-        event = roll_back(state, guard.rules, diverged, generator)
+        event = roll_back(state, course.guard.rules, diverged, course.generator)
     except Diverged:
-        for listener in listeners if state.processes.leads else ():
+        for listener in course.listeners if state.processes.leads else ():
             listener.on_event(
                 {"step": diverged.step, "event": "diverged", "reason": diverged.reason}
             )
         raise
-    model = released(state, epochs, device)
-    for listener in listeners:
+    model = released(state, course.epochs, course.device)
+    for listener in course.listeners:
         if state.processes.leads:
             listener.on_event(event)
         listener.on_checkpoint(state, model)
 
 
-def _descend(
-    state: TrainingState,
-    objective: Objective,
-    epochs: Epochs,
-    optimisation: Optimisation,
-    listeners: Sequence[Listener],
-    generator: Generator,
-    *,
-    augmentation: Augmentation,
-    device: Device,
-    guard: Guard,
-    log_every: int,
-    checkpoint_every: int,
-    on_step: Callable[[TrainingState], object],
-) -> TrainingState:
+def _descend(state: TrainingState, course: _Course) -> TrainingState:
     """Take step after step until the last one, or trouble."""
-    processes = state.processes
+    processes, epochs, listeners = state.processes, course.epochs, course.listeners
+    optimisation, device, guard = course.optimisation, course.device, course.guard
+    generator = course.generator
     rules, classes = guard.rules, int(epochs.images.labels.max()) + 1
     if state.watch.retries:  # the same draws might lead to the same end
         generator = generator.fold("retry", state.watch.retries)
@@ -180,13 +174,13 @@ def _descend(
     places = torch.arange(epochs.batch_size)[processes.share]  # in the joint batch
     places_there = places.to(device.name)
     weight = len(places) / epochs.batch_size
-    loss_of = processes.loss(state.model, objective)
+    loss_of = processes.loss(state.model, course.objective)
     parameters = list(state.model.parameters())
     began, logged = time.perf_counter(), state.step
     for step in range(state.step, steps):
         now = generator.fold(step)
         x, y = epochs.batch(step, processes.share)
-        x = augmentation(x, now.fold("augment").at(places))
+        x = course.augmentation(x, now.fold("augment").at(places))
         batch = Batch(
             x.to(device.name, memory_format=torch.channels_last),
             y.to(device.name),
@@ -195,7 +189,7 @@ def _descend(
         for group in state.optimiser.param_groups:
             group["lr"] = optimisation.learning_rate_at(step, steps) * state.watch.factor
         state.model.train()
-        with device.autocast():
+        with device.autocast(), learning(state.model):
             loss = loss_of(batch, now.fold("objective").at(places_there))
         state.optimiser.zero_grad(set_to_none=True)
         # Gradients are averaged over processes, whose shares may differ by an image.
@@ -208,10 +202,12 @@ def _descend(
         state.optimiser.step()
         state.step = step + 1
         state.update_average(optimisation.ema)
-        on_step(state)
+        course.on_step(state)
         last = state.step == steps
         stop = not last and processes.any(any(listener.wants_stop() for listener in listeners))
-        log, due = state.step % log_every == 0 or last, state.step % checkpoint_every == 0 or last
+        log, due = (
+            last or state.step % every == 0 for every in (course.log_every, course.checkpoint_every)
+        )
         look = bool(rules.retries) and (state.step % rules.every == 0 or due)
         if rules.retries:
             state.watch.remember(numbers, rules.every)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import secrets
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,14 +21,21 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from jemstone.errors import Mistake
 from jemstone.types import Batch, EnergyModel, Generator, Loss, Objective
 
-__all__ = ["Processes", "join"]
+__all__ = ["Processes", "join", "meet"]
 
 T = TypeVar("T")
+
+_KINDS = (torch.bool, torch.float32, torch.float64)  # of what processes tell each other
+_DIMENSIONS = 6  # of it, at most, beside that of images
+_LINE = 1000  # bytes of a mistake
+_PAUSE = 0.05  # seconds between two looks for the others
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,63 @@ class Processes:
         dist.all_reduce(whole)  # of each row, all terms but one are zero
         return whole
 
+    def deal(self, work: Callable[[Tensor], Tensor], count: int, batch_size: int) -> Tensor:
+        """Go through images, each batch in one process; return what came of all, in every one.
+
+        Batches are those of one process, dealt by turns, so that what is found is the same to the
+        last digit. A :class:`~jemstone.metrics.Deal`.
+
+        Args:
+            work: of the places of a batch, int64 (B,), to a row for each image (B, ...), bool or
+                float, on the processor.
+            count: N, at least 1.
+            batch_size: images in a batch, but for the last one.
+
+        Raises:
+            Mistake: in every process, where one of them raised it.
+        """
+        batches = torch.arange(count).split(batch_size)[self.share]
+        if self.world == 1:
+            return torch.cat([work(places) for places in batches])
+        rows: list[Tensor] = []
+        mistake: Mistake | None = None
+        try:
+            rows = [work(places) for places in batches]
+        except Mistake as error:
+            mistake = error
+        self._tell(mistake)
+        whole, kind = self._room(rows, count)
+        for places, made in zip(batches, rows, strict=True):
+            whole[places] = made.to(whole.dtype)
+        dist.all_reduce(whole)
+        return whole.to(kind)
+
+    def _tell(self, mistake: Mistake | None) -> None:
+        """Raise what a process found in all of them."""
+        first = torch.tensor(self.world if mistake is None else self.rank)
+        dist.all_reduce(first, dist.ReduceOp.MIN)
+        if int(first) == self.world:
+            return
+        line = torch.zeros(_LINE, dtype=torch.uint8)
+        if int(first) == self.rank:
+            told = str(mistake).encode()[:_LINE]
+            line[: len(told)] = torch.tensor(list(told), dtype=torch.uint8)
+        dist.broadcast(line, int(first))
+        raise Mistake(bytes(line.tolist()).rstrip(b"\0").decode(errors="replace"))
+
+    def _room(self, rows: list[Tensor], count: int) -> tuple[Tensor, torch.dtype]:
+        """Return zeros for all rows, and their type: the first process has some, others may not."""
+        about = torch.zeros(2 + _DIMENSIONS, dtype=torch.int64)
+        if self.leads:
+            row = rows[0][0]
+            numbers = [_KINDS.index(row.dtype), row.dim(), *row.shape]
+            about[: len(numbers)] = torch.tensor(numbers)
+        dist.broadcast(about, 0)
+        number, dimensions, *sizes = about.tolist()
+        kind = _KINDS[number]
+        sent = torch.uint8 if kind == torch.bool else kind
+        return torch.zeros(count, *sizes[:dimensions], dtype=sent), kind
+
     def in_turn(self, work: Callable[[], T]) -> T:
         """Let the first process do it before the others, who find on disk what it left.
 
@@ -139,6 +205,34 @@ class _Loss(nn.Module):
         return self.objective(model, batch, generator)
 
 
+def meet(store: Store, rank: int, world: int) -> str:
+    """Agree on a name that no former processes have used.
+
+    After a death, ``torchrun`` gives new processes the store of the former ones. Their addresses
+    are still in it, and whoever comes early would call the dead
+    (https://github.com/pytorch/pytorch/issues/135712). So each says who it is, the first lists who
+    is here, anew until all have found themselves on the list, and its name is that of the round.
+
+    Args:
+        store: that all processes see, with whatever is in it.
+        rank: this one's number.
+        world: how many there are.
+    """
+    me = secrets.token_hex(8)
+    store.set(f"here/{rank}", me)
+    if rank == 0:
+        while store.add(f"found/{me}", 0) < world - 1:
+            store.set("list", " ".join(store.get(f"here/{n}").decode() for n in range(world)))
+            time.sleep(_PAUSE)
+        return me
+    here: list[str] = []
+    while here[rank : rank + 1] != [me]:
+        time.sleep(_PAUSE)
+        here = store.get("list").decode().split()
+    store.add(f"found/{here[0]}", 1)
+    return here[0]
+
+
 @contextmanager
 def join() -> Iterator[Processes]:
     """Meet the other processes of ``torchrun``, each with a GPU of its own where there are any.
@@ -156,9 +250,15 @@ def join() -> Iterator[Processes]:
         if here > gpus:
             raise Mistake(f"this machine has {gpus} GPUs: use --nproc-per-node {gpus}, not {here}")
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    store, rank, world = next(rendezvous("env://"))
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+        store=PrefixStore(meet(store, rank, world), store),
+        rank=rank,
+        world_size=world,
+    )
     try:
-        yield Processes(dist.get_rank(), world)
+        yield Processes(rank, world)
     except BaseException as error:
         traceback.clear_frames(error.__traceback__)  # a traceback keeps the wrapped model alive
         raise

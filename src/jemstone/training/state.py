@@ -26,6 +26,7 @@ __all__ = ["Snapshot", "TrainingState", "chains_files", "read_record"]
 
 _MOMENTA = {"momentum_buffer", "step", "exp_avg", "exp_avg_sq"}  # of SGD and Adam
 _TRAIL = 2
+_WRITTEN = ("model.safetensors", "config.json", "training.safetensors", "training.json")
 
 
 def chains_files(checkpoint: Path) -> list[Path]:
@@ -142,12 +143,17 @@ class TrainingState:
         Every process calls this, and adds its chains to what the first one writes.
 
         Args:
-            folder: ``checkpoint/`` of a run. What lies there moves to ``checkpoints/NNNNNN``.
+            folder: ``checkpoint/`` of a run, whose own folder is there. What lies in it moves to
+                ``checkpoints/NNNNNN``.
             model: the weights to use, as ``model.safetensors``.
+
+        Raises:
+            OSError: where the disk is full, closed to us or gone; what was saved before is whole.
         """
         beside = folder.with_name(f".{folder.name}.new")
         if self.processes.leads:
             shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir()  # in a folder that is there: one that has vanished is not made again
             model.save_pretrained(beside)
             write_tensors(beside / "training.safetensors", self._tensors())
             write_json(beside / "training.json", self._record())
@@ -157,6 +163,8 @@ class TrainingState:
             write_tensors(chains, self.buffer.state_dict())
         self.processes.wait()
         if self.processes.leads:
+            if not all((beside / name).is_file() for name in _WRITTEN):
+                raise FileNotFoundError(f"{folder.parent} vanished while a checkpoint was written")
             self._take_name(beside, folder)
         self.processes.wait()
 

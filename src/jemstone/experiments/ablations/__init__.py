@@ -1,20 +1,7 @@
-"""What the paper leaves open, measured: a placeholder for the interface."""
+"""What the paper leaves open, measured: each setting beside its alternatives."""
 
-from typing import Any
+from jemstone.experiments.ablations.question import pooled
+from jemstone.experiments.ablations.sampling import ablate
+from jemstone.experiments.ablations.training import train_ablations
 
 __all__ = ["ablate", "pooled", "train_ablations"]
-
-
-def ablate(*things: Any, **options: Any) -> list[dict[str, Any]]:
-    """Answer no question."""
-    return []
-
-
-def pooled(answers: Any) -> list[dict[str, Any]]:
-    """Return the first."""
-    return list(answers[0])
-
-
-def train_ablations(*things: Any, **options: Any) -> list[dict[str, Any]]:
-    """Answer no question."""
-    return []

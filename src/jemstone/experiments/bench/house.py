@@ -21,6 +21,7 @@ from jemstone.functional.balls import Linf
 from jemstone.functional.energies import marginal
 from jemstone.metrics import frechet_distance
 from jemstone.model import JointEnergyModel
+from jemstone.nn.modes import learning
 from jemstone.recipes import build_buffer, build_model, build_objective, build_sampler, changed
 from jemstone.samplers import PGD, PYLD
 from jemstone.training import Device
@@ -55,7 +56,7 @@ def _iteration(work: Work, device: Device) -> Call:
         x, y = epochs.batch(step)
         x = recipe.augmentation(x, now.fold("augment"))
         x = x.to(device.name, memory_format=torch.channels_last)
-        with device.autocast():
+        with device.autocast(), learning(model):
             loss = objective(model, Batch(x, y.to(device.name), 10**9), now)
         optimiser.zero_grad(set_to_none=True)
         loss.value.backward()

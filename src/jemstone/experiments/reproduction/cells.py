@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -94,9 +95,9 @@ def _asked(
     """List every cell with how it is judged, references first."""
     asked: dict[Cell, Callable[[], dict[str, Any]]] = {}
     for seed in work.plan.seeds:
-        asked["data", "init", seed] = lambda seed=seed: _init(work, trained, eyes, seed)
-        asked["data", "train", seed] = lambda seed=seed: _learnt(work, eyes, seed)
-    asked["data", "held-out", work.plan.seeds[0]] = lambda: figures_of(eyes.reference, eyes)
+        asked["data", "init", seed] = partial(_init, work, trained, eyes, seed)
+        asked["data", "train", seed] = partial(_learnt, work, eyes, seed)
+    asked["data", "held-out", work.plan.seeds[0]] = partial(figures_of, eyes.reference, eyes)
     for one in trained:
         opened = _Opened(work, one, one.opened(), eyes)
         whats = MATRIX.get(one.network, ())
@@ -104,7 +105,7 @@ def _asked(
             # The buffer of an adopted run was not kept.
             if what == "buffer" and one.run is not None and "adopted" in one.run.environment:
                 continue
-            asked[one.network, what, one.seed] = lambda opened=opened, what=what: opened.judge(what)
+            asked[one.network, what, one.seed] = partial(opened.judge, what)
     return asked
 
 
@@ -131,7 +132,8 @@ def _init(work: Work, trained: Sequence[Trained], eyes: Eyes, seed: int) -> dict
 
 
 def _split(count: int) -> Sequence[Tensor]:
-    return torch.arange(count).split(250)
+    places: Sequence[Tensor] = torch.arange(count).split(250)
+    return places
 
 
 def _learnt(work: Work, eyes: Eyes, seed: int) -> dict[str, Any]:

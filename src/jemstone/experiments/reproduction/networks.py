@@ -6,12 +6,14 @@ import dataclasses
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from jemstone.data import fingerprint
 from jemstone.errors import Mistake, brief
 from jemstone.experiments.adopt import adopt, adoptable
 from jemstone.experiments.begin import begin, resolved
 from jemstone.experiments.flow_runs import FLOWS, FlowRun
+from jemstone.experiments.flow_sizes import size_for
 from jemstone.experiments.reproduction.peak import read_peak, reset_peak
 from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.runs import Run
@@ -134,7 +136,7 @@ def _trained(work: Work, network: str, seed: int, told: str) -> tuple[Trained, b
         run = Run.open(path)
     else:
         weights = _weights(work, network) if seed == 0 else None
-        options = {
+        options: dict[str, Any] = {
             "seed": seed,
             "source": work.plan.source,
             "root": work.root,
@@ -160,13 +162,12 @@ def _trained(work: Work, network: str, seed: int, told: str) -> tuple[Trained, b
 
 
 def _trained_flow(work: Work, network: str, seed: int, told: str) -> tuple[Trained, bool]:
-    path, data, options = work.run(network, seed), work.data, {}
+    path, data, budget = work.run(network, seed), work.data, work.plan.budget
+    size = size_for(network, data, budget)
     if work.plan.steps is not None:
-        options["steps"] = work.plan.steps
-    if path.is_dir():
-        flow = FlowRun.open(path)
-    else:
-        flow = FlowRun.begin(path, network, data, work.plan.budget, seed, **options)
+        shorter = dataclasses.replace(size.optimisation, steps=work.plan.steps)
+        size = dataclasses.replace(size, optimisation=shorter)
+    flow = FlowRun.begin(path, network, data, budget, seed, size=size)  # or the one that is there
     left = not flow.done
     work.progress(f"{told}, {flow.steps} steps" if left else f"{told}: trained")
     if left:

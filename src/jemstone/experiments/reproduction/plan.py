@@ -113,7 +113,11 @@ class Plan:
         """The plan and the recipes of what it trains, as YAML."""
         import yaml
 
-        head = {"data": set_name(self.source), "budget": self.budget, "seeds": list(self.seeds)}
+        head: dict[str, Any] = {
+            "data": set_name(self.source),
+            "budget": self.budget,
+            "seeds": list(self.seeds),
+        }
         head |= {"rows": list(self.rows), "samples": self.count, "features": self.eye}
         recipes = {
             name: yaml.safe_load(to_yaml(recipe))

@@ -76,7 +76,7 @@ def reproduce(work: Work, judge: Judge | Inception | None = None) -> Iterator[Ou
     eye = judge or judge_for(work.data, work.cache, device=work.training, progress=work.progress)
     eyes = open_eyes(eye, work.data, cache=work.cache, progress=work.progress)
     measured = Measured(trained, judge_cells(work, trained, eyes))
-    shown = {
+    shown: dict[str, Any] = {
         "samples": _samples(work, trained),
         "trajectory": _trajectory(work, trained),
         "gradients": _gradients(work, trained),
@@ -130,7 +130,7 @@ def _gradients(work: Work, trained: Sequence[Trained]) -> InputGradients | None:
 
 
 def _stability(work: Work) -> dict[str, Any]:
-    options = {} if work.plan.steps is None else {"steps": work.plan.steps}
+    options: dict[str, Any] = {} if work.plan.steps is None else {"steps": work.plan.steps}
     return stability(
         work.data,
         folder=work.out / "stability",
@@ -164,7 +164,7 @@ def _ablations(work: Work, measured: Measured, eyes: Eyes) -> list[dict[str, Any
     # Runs without a partner were asked less.
     most = max((len(answer) for answer in answers), default=0)
     answers = [answer for answer in answers if len(answer) == most]
-    options = {} if work.plan.steps is None else {"steps": work.plan.steps}
+    options: dict[str, Any] = {} if work.plan.steps is None else {"steps": work.plan.steps}
     seed = work.plan.seeds[0]
     return [
         *(pooled(answers) if answers else []),

@@ -49,11 +49,11 @@ class Measured:
     def values(self, network: str, what: str, figure: str) -> list[float]:
         """Return the values of a figure, by seed, where there are any."""
         found = {
-            seed: cell.get(figure)
+            seed: cell[figure]
             for (of, asked, seed), cell in self.cells.items()
-            if (of, asked) == (network, what)
+            if (of, asked) == (network, what) and cell.get(figure) is not None
         }
-        return [float(found[seed]) for seed in sorted(found) if found[seed] is not None]
+        return [float(found[seed]) for seed in sorted(found)]
 
     def figures(self, network: str, what: str) -> dict[str, Any]:
         """Return every figure of some samples, over the seeds."""

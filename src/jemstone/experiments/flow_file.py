@@ -1,0 +1,66 @@
+"""What a flow's ``flow.json`` says: which flow, on what data, how large and how long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jemstone.baselines.flows import FLOWS, Architecture
+from jemstone.errors import Mistake, brief
+from jemstone.experiments.flow_sizes import FlowSize
+from jemstone.files import is_file, read_json
+from jemstone.recipes import checked, recipe_for, recipe_from
+
+__all__ = ["read_flow"]
+
+_LARGEST = 2**16  # of sides, channels and classes
+_NEEDED = {
+    "flow": str,
+    "data": str,
+    "data_fingerprint": str,
+    "shape": list,
+    "classes": int,
+    "budget": str,
+    "seed": int,
+    "architecture": dict,
+    "optimisation": dict,
+    "checkpoint_every": int,
+    "device": str,
+}
+
+
+def read_flow(file: Path) -> tuple[dict[str, Any], FlowSize]:
+    """Read what a run began with, and the size of its flow.
+
+    Args:
+        file: ``flow.json`` of the run.
+
+    Raises:
+        Mistake: where it is not there, or not what a run writes.
+    """
+    if not is_file(file):
+        raise Mistake(f"{file.parent} is not the run of a flow")
+    about = read_json(file)
+    try:
+        _check(about)
+        # A recipe's optimisation is the very same thing, and is held to its types and bounds.
+        plain = {"optimisation": about["optimisation"]}
+        optimisation = checked(recipe_from(plain, recipe_for("classifier"))).optimisation
+        if optimisation.steps is None:
+            raise Mistake("optimisation.steps is not there")
+        return about, FlowSize(Architecture(**about["architecture"]), optimisation)
+    except (KeyError, TypeError, Mistake) as error:
+        raise Mistake(f"{file} is not that of a flow: {brief(error)}") from error
+
+
+def _check(about: Any) -> None:
+    """Refuse what lacks something, or says it in another type."""
+    for name, kind in _NEEDED.items():
+        if type(about[name]) is not kind:
+            raise Mistake(f"{name} is not what a run writes there")
+    shape = about["shape"]
+    sound = len(shape) == 3 and all(type(n) is int and 0 < n < _LARGEST for n in shape)
+    if not sound or not 0 < about["classes"] < _LARGEST:
+        raise Mistake("shape and classes are not those of images")
+    if about["flow"] not in FLOWS or about["checkpoint_every"] < 1:
+        raise Mistake("no flow learns so")
