@@ -12,7 +12,7 @@ from torch import Tensor
 
 from jemstone.data import Images
 from jemstone.errors import Mistake, brief
-from jemstone.experiments.case import Case, Eyes, Settings
+from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of_run
 from jemstone.experiments.gradients import classes_in_turn, compare_gradients
@@ -21,6 +21,7 @@ from jemstone.experiments.reproduction.networks import Trained
 from jemstone.experiments.reproduction.rows import CONTROL, MATRIX
 from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.runs import Run
+from jemstone.experiments.sight import Eyes
 from jemstone.experiments.store import Store
 from jemstone.experiments.suites import PARTS
 from jemstone.files import finite, write_tensors
@@ -236,9 +237,7 @@ class _Opened:
         assert flow is not None
         y = balanced_labels(self.work.plan.count, len(data.classes))
         pixels, cost = drawn(
-            lambda: torch.cat(
-                [flow.sample(y[p], _generator(self.one.seed).at(p)) for p in _split(len(y))]
-            ).clamp(0.0, 1.0),
+            lambda: flow.sample(y, _generator(self.one.seed)).clamp(0.0, 1.0),
             len(y),
             0,
             self.work.judging,

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from jemstone.errors import Mistake
 from jemstone.experiments.ablations import ablate, pooled, train_ablations
-from jemstone.experiments.case import Eyes, open_eyes
 from jemstone.experiments.gradients import InputGradients, compare_gradients
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.reproduction.cells import judge_cells
@@ -19,6 +18,7 @@ from jemstone.experiments.reproduction.rows import MATRIX
 from jemstone.experiments.reproduction.table import Measured, table
 from jemstone.experiments.reproduction.trajectory import trajectory
 from jemstone.experiments.reproduction.work import Work
+from jemstone.experiments.sight import Eyes, open_eyes
 from jemstone.experiments.stability import stability
 from jemstone.experiments.store import Shelf
 from jemstone.files import read_tensors
