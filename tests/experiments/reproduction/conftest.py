@@ -55,7 +55,12 @@ def flows(monkeypatch):
     return Flow.trained
 
 
-SMALL = {"network.width": 1, "sampling.unconditional.steps": 6, "chains.size": 30}
+SMALL = {
+    "network.architecture": "convnet",
+    "network.width": 2,
+    "sampling.unconditional.steps": 6,
+    "chains.size": 30,
+}
 
 
 @pytest.fixture(autouse=True)

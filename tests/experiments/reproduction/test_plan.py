@@ -1,5 +1,7 @@
 """A folder is of one plan, to which seeds and rows are added; samplers are the same for all."""
 
+import dataclasses
+
 import pytest
 
 from jemstone.data import load
@@ -48,8 +50,8 @@ def test_seeds_and_rows_are_added_and_all_else_is_another_plan(source, tmp_path)
         with pytest.raises(Mistake, match="another plan"):
             other.joined(out, data)
         assert other.key(data) != plan.key(data)
-    with pytest.raises(Mistake, match="data tiny, not digits"):
-        Plan("digits", budget="quick", samples=20).joined(out, load("digits"))
+    with pytest.raises(Mistake, match="data tiny, not other"):
+        plan.joined(out, dataclasses.replace(data, name="other"))
 
 
 def test_a_folder_of_something_else_is_left_alone(source, tmp_path):

@@ -150,7 +150,7 @@ def _trained(work: Work, network: str, seed: int, told: str) -> tuple[Trained, b
             "statistics": _statistics(work, recipe),
         }
         if weights is not None:
-            work.progress(f"{told}: adopted from {weights}")
+            told += f", adopted from {weights}"
             run = adopt(path, weights, recipe, work.data, **options)
         else:
             run = begin(path, recipe, work.data, **options)
