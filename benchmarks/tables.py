@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 from sceptic import read, sceptic
+from size_tables import gradients
+from size_tables import trials as tried
 from survival_tables import guard, scaling, survival
 
 from jemstone.recipes import PAPERS
@@ -231,6 +233,9 @@ def main(check):
         ("guard", "survival.md", guard),
         ("survival", "survival.md", survival),
         ("scaling", "scaling.md", scaling),
+        ("cifar10-trials", "data.md", tried),
+        ("gradients-cifar10", "gradients.md", gradients),
+        ("gradients-mnist", "gradients.md", gradients),
     ):
         file, where = ROOT / f"docs/results/{name}.json", ROOT / "docs" / document
         if file.is_file():
