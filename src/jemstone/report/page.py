@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jemstone._version import __version__
 from jemstone.report.plots import plots
+from jemstone.report.rendering import render
 
 __all__ = ["doubts", "page"]
 
@@ -91,22 +91,11 @@ def page(result: Mapping[str, Any], pictures: Mapping[str, str] | None = None) -
         result: of a suite.
         pictures: of samples, PNGs in base64, by title.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("jemstone.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda value: "-" if value is None else f"{value:.1%}"
-    environment.filters["figure"] = lambda value: "-" if value is None else f"{value:.3g}"
-    environment.filters["broken"] = _broken
-    return environment.get_template("evaluation.html").render(
+    return render(
+        "evaluation.html",
         result=result,
         doubts=doubts(result),
         plots=plots(result),
         pictures=pictures or {},
-        version=__version__,
+        filters={"broken": _broken},
     )
