@@ -3,7 +3,7 @@
 from jemstone.experiments.ablations import ablate, pooled, train_ablations
 from jemstone.experiments.adopt import adopt
 from jemstone.experiments.begin import begin, device_for
-from jemstone.experiments.case import Case, Eyes, Settings
+from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.doctor import Finding, examine, judged_from
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
@@ -16,6 +16,7 @@ from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.runs import Run
+from jemstone.experiments.sight import Eyes
 from jemstone.experiments.store import Store
 from jemstone.experiments.suites import PARTS, SUITES, Judgement, judge_case
 

@@ -27,22 +27,21 @@ from jemstone.errors import Mistake, brief
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.runs import Run
-from jemstone.experiments.sight import look_once
+from jemstone.experiments.sight import Eyes, open_eyes
 from jemstone.experiments.threats import FIELD_EPS, usual
 from jemstone.files import digest_of, is_file
-from jemstone.metrics import Inception, Seen, agreement, inception_score, nearest_to
+from jemstone.metrics import Inception
 from jemstone.metrics.classification import check_logits
 from jemstone.model import JointEnergyModel
 from jemstone.nn.modes import held
 from jemstone.training import Device, Processes
 from jemstone.types import Generator
 
-__all__ = ["Case", "Eyes", "Settings", "open_eyes"]
+__all__ = ["Case", "Settings"]
 
 # In [0, 1]: what the budgets train digits and mnist with, and the field's ball on photographs.
 _EPS = {"digits": 0.1, "mnist": 0.1, "fashion-mnist": 0.1}
 _L2_EPS = 0.5
-_LEAST_FOR_SCORE = 20  # images: two for each of its ten parts
 # Taken where the data root holds them.
 _STRANGERS = {
     "mnist": ("fashion-mnist",),
@@ -78,36 +77,6 @@ class Settings:
     attacked: int | None = None
     unknown: tuple[str, ...] | None = None
     strangers: int = 1000
-
-
-@dataclass(frozen=True)
-class Eyes:
-    """A judge, and what it has seen to compare samples with.
-
-    Args:
-        judge: the eye.
-        reference: held-out images.
-        learnt: the images the model was trained on.
-        yardstick: how near held-out images are to those.
-    """
-
-    judge: Judge | Inception
-    reference: Seen
-    learnt: Seen
-    yardstick: dict[str, float]
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """Which judge it is, and how accurate on held-out images whose classes it knows."""
-        seen = self.reference
-        right = agreement(seen.logits, seen.labels) if seen.knows_classes else None
-        return {"name": self.judge.name, "accuracy": right, "sha256": self.judge.sha256}
-
-    @property
-    def best_score(self) -> float | None:
-        """The Inception score of real images, which is the scale of the samples'."""
-        logits = self.reference.logits
-        return inception_score(logits)[0] if len(logits) >= _LEAST_FOR_SCORE else None
 
 
 @dataclass(frozen=True)
@@ -250,28 +219,6 @@ class Case:
             "version": [__version__, source_commit()],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def open_eyes(
-    judge: Judge | Inception,
-    data: DataSet,
-    learnt: DataSet | None = None,
-    cache: Path | None = None,
-    progress: Callable[[str], None] = lambda line: None,
-) -> Eyes:
-    """Let a judge look at what samples are compared with.
-
-    Args:
-        judge: the eye.
-        data: whose held-out images are the reference.
-        learnt: whose training images a model has learnt from; by default the same.
-        cache: where it is kept what a judge has seen.
-        progress: hears how long a first look will take.
-    """
-    own = learnt or data
-    reference = look_once(data.test, judge, f"{fingerprint(data)} test", cache, progress)
-    trained = look_once(own.train, judge, f"{fingerprint(own)} train", cache, progress)
-    return Eyes(judge, reference, trained, nearest_to(trained, reference))
 
 
 def _digest(model: JointEnergyModel) -> str:

@@ -221,6 +221,7 @@ class FlowRun:
         progress: Callable[[str], object] = lambda line: None,
         *,
         wants_stop: Callable[[], bool] = lambda: False,
+        on_metrics: Callable[[int, dict[str, float]], object] = lambda step, metrics: None,
     ) -> None:
         """Train to the end, from the newest checkpoint or from the start.
 
@@ -228,6 +229,7 @@ class FlowRun:
             data: the run's.
             progress: hears how far it is, a line at a time.
             wants_stop: asked after each step whether to save and leave.
+            on_metrics: hears the numbers of a step that are logged.
 
         Raises:
             Mistake: where the data has changed, or the checkpoint is broken.
@@ -260,7 +262,9 @@ class FlowRun:
             if state.step % every == 0 or last:
                 pace = (state.seconds - spent) / (state.step - logged)
                 logged, spent = state.step, state.seconds
-                folder.on_metrics(state.step, numbers | {"seconds_per_step": pace})
+                told = numbers | {"seconds_per_step": pace}
+                folder.on_metrics(state.step, told)
+                on_metrics(state.step, told)
                 progress(
                     f"{self.name}: step {state.step:,} of {self.steps:,}, "
                     f"{numbers['loss']:.2f} bits/dim, {pace:.2f} s a step"

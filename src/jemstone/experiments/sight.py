@@ -5,18 +5,51 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from jemstone.data import Images
+from jemstone.data import DataSet, Images, fingerprint
 from jemstone.errors import Mistake
 from jemstone.experiments.judge import Judge, cache_folder
 from jemstone.files import read_tensors, write_tensors
-from jemstone.metrics import Inception, Seen, look
+from jemstone.metrics import Inception, Seen, agreement, inception_score, look, nearest_to
 
-__all__ = ["look_once"]
+__all__ = ["Eyes", "look_once", "open_eyes"]
 
 _LARGE = 5000  # images; fewer are looked at again
 _BATCH = 256
+_LEAST_FOR_SCORE = 20  # images: two for each of its ten parts
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """A judge, and what it has seen to compare samples with.
+
+    Args:
+        judge: the eye.
+        reference: held-out images.
+        learnt: the images the model was trained on.
+        yardstick: how near held-out images are to those.
+    """
+
+    judge: Judge | Inception
+    reference: Seen
+    learnt: Seen
+    yardstick: dict[str, float]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Which judge it is, and how accurate on held-out images whose classes it knows."""
+        seen = self.reference
+        right = agreement(seen.logits, seen.labels) if seen.knows_classes else None
+        return {"name": self.judge.name, "accuracy": right, "sha256": self.judge.sha256}
+
+    @property
+    def best_score(self) -> float | None:
+        """The Inception score of real images, which is the scale of the samples'."""
+        logits = self.reference.logits
+        return inception_score(logits)[0] if len(logits) >= _LEAST_FOR_SCORE else None
 
 
 def look_once(
@@ -60,3 +93,25 @@ def look_once(
     seen = look(images, judge, _BATCH, told)
     write_tensors(path, {"features": seen.features, "logits": seen.logits})
     return seen
+
+
+def open_eyes(
+    judge: Judge | Inception,
+    data: DataSet,
+    learnt: DataSet | None = None,
+    cache: Path | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Eyes:
+    """Let a judge look at what samples are compared with.
+
+    Args:
+        judge: the eye.
+        data: whose held-out images are the reference.
+        learnt: whose training images a model has learnt from; by default the same.
+        cache: where it is kept what a judge has seen.
+        progress: hears how long a first look will take.
+    """
+    own = learnt or data
+    reference = look_once(data.test, judge, f"{fingerprint(data)} test", cache, progress)
+    trained = look_once(own.train, judge, f"{fingerprint(own)} train", cache, progress)
+    return Eyes(judge, reference, trained, nearest_to(trained, reference))

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from jemstone.data import Images, to_bytes
-from jemstone.experiments.case import Eyes
 from jemstone.experiments.drawing import balanced_labels, draw
+from jemstone.experiments.sight import Eyes
 from jemstone.metrics import compare, look
 from jemstone.model import JointEnergyModel
 from jemstone.samplers import Sampler, Walk

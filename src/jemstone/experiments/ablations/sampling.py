@@ -9,8 +9,8 @@ from typing import Any
 from jemstone.data import DataSet
 from jemstone.experiments.ablations.figures import figures_of
 from jemstone.experiments.ablations.question import Choice, Question
-from jemstone.experiments.case import Eyes
 from jemstone.experiments.runs import Run
+from jemstone.experiments.sight import Eyes
 from jemstone.files import finite
 from jemstone.recipes import Recipe, build_sampler, changed
 from jemstone.recipes.units import length, raw_step

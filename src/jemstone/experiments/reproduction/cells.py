@@ -12,7 +12,7 @@ from torch import Tensor
 
 from jemstone.data import Images
 from jemstone.errors import Mistake, brief
-from jemstone.experiments.case import Case, Eyes, Settings
+from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of_run
 from jemstone.experiments.gradients import classes_in_turn, compare_gradients
@@ -20,6 +20,8 @@ from jemstone.experiments.reproduction.figures import drawn, figures_of, passes
 from jemstone.experiments.reproduction.networks import Trained
 from jemstone.experiments.reproduction.rows import CONTROL, MATRIX
 from jemstone.experiments.reproduction.work import Work
+from jemstone.experiments.runs import Run
+from jemstone.experiments.sight import Eyes
 from jemstone.experiments.store import Store
 from jemstone.experiments.suites import PARTS
 from jemstone.files import finite, write_tensors
@@ -61,11 +63,13 @@ def judge_cells(work: Work, trained: Sequence[Trained], eyes: Eyes) -> Cells:
     kept = Store(work.cells, work.plan.key(work.data, eyes.judge.name, eyes.judge.sha256))
     known, cells = kept.read(), {}
     asked = _asked(work, [one for one in trained if one.status == "done"], eyes)
-    for number, (cell, judge) in enumerate(asked.items()):
-        name = "-".join(map(str, cell))
+    count = len(asked)
+    for number, cell in enumerate(list(asked)):
+        # Taken out, so that a network is let go after the last of its cells.
+        name, judge = "-".join(map(str, cell)), asked.pop(cell)
         if name not in known:
             network, what, seed = cell
-            work.progress(f"cell {number + 1} of {len(asked)}: {network}, {what}, seed {seed}")
+            work.progress(f"cell {number + 1} of {count}: {network}, {what}, seed {seed}")
             try:
                 known[name] = finite(judge())
                 kept.write(name, known[name])
@@ -96,7 +100,7 @@ def _asked(
         asked["data", "train", seed] = partial(_learnt, work, eyes, seed)
     asked["data", "held-out", work.plan.seeds[0]] = partial(figures_of, eyes.reference, eyes)
     for one in trained:
-        opened = _Opened(work, one, eyes)
+        opened = _Opened(work, one, one.opened(), eyes)
         whats = MATRIX.get(one.network, ())
         for what in (*whats, *(ABOUT if one.run is not None else ())):
             # The buffer of an adopted run was not kept.
@@ -113,7 +117,7 @@ def _generator(seed: int) -> Generator:
 
 def _init(work: Work, trained: Sequence[Trained], eyes: Eyes, seed: int) -> dict[str, Any]:
     """Judge draws of the class Gaussians that every sampler begins with."""
-    run = next((one.run for one in trained if one.run is not None), None)
+    run = next((one.opened() for one in trained if one.run is not None), None)
     train, classes = work.data.train, len(work.data.classes)
     gaussian = run.gaussian if run else ClassGaussian.fit(train.pixels, train.y, classes)
     y = balanced_labels(work.plan.count, classes)
@@ -146,6 +150,7 @@ class _Opened:
 
     work: Work
     one: Trained
+    run: Run | None
     eyes: Eyes
     case: Case | None = None
 
@@ -159,13 +164,13 @@ class _Opened:
     def open(self) -> Case:
         """Load the network."""
         if self.case is None:
-            assert self.one.run is not None
+            assert self.run is not None
             plan, work = self.work.plan, self.work
             # All networks are attacked in the ball of Robust JEM.
             threat = plan.recipes["robust-jem"].attack
             settings = Settings("quick", plan.count, self.one.seed, threat.norm, threat.eps)
             self.case = case_of_run(
-                self.one.run,
+                self.run,
                 work.data,
                 settings,
                 device=work.judging,
@@ -190,7 +195,7 @@ class _Opened:
 
     def gradients(self) -> dict[str, Any]:
         """Measure how far input gradients line up with images and classes."""
-        run, data = self.one.run, self.work.data
+        run, data = self.run, self.work.data
         assert run is not None
         count = min(_GRADIENTS, len(data.test))
         found = compare_gradients(
@@ -201,7 +206,7 @@ class _Opened:
 
     def of_sampler(self, name: str) -> dict[str, Any]:
         """Draw samples, or take the buffer's, and judge them."""
-        case, run, work = self.open(), self.one.run, self.work
+        case, run, work = self.open(), self.run, self.work
         assert run is not None
         y = balanced_labels(work.plan.count, run.classes)
         if name == "buffer":
@@ -232,9 +237,7 @@ class _Opened:
         assert flow is not None
         y = balanced_labels(self.work.plan.count, len(data.classes))
         pixels, cost = drawn(
-            lambda: torch.cat(
-                [flow.sample(y[p], _generator(self.one.seed).at(p)) for p in _split(len(y))]
-            ).clamp(0.0, 1.0),
+            lambda: flow.sample(y, _generator(self.one.seed)).clamp(0.0, 1.0),
             len(y),
             0,
             self.work.judging,

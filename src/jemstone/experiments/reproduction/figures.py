@@ -11,8 +11,8 @@ from torch import Tensor
 
 from jemstone.data import Images, to_bytes
 from jemstone.errors import Mistake
-from jemstone.experiments.case import Eyes
 from jemstone.experiments.reproduction.peak import read_peak, reset_peak
+from jemstone.experiments.sight import Eyes
 from jemstone.metrics import Seen, compare, look
 from jemstone.samplers import Sampler, Walk
 from jemstone.training import Device

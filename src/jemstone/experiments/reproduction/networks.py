@@ -50,6 +50,16 @@ class Trained:
     steps: int | None = None
     peak: int | None = None
 
+    @property
+    def path(self) -> Path | None:
+        """The folder of its run."""
+        found = self.run or self.flow
+        return None if found is None else found.path
+
+    def opened(self) -> Run | None:
+        """Return the run anew: what it reads of its folder is let go with it."""
+        return None if self.run is None else dataclasses.replace(self.run)
+
 
 def check_runs(work: Work) -> None:
     """Refuse what cannot be trained, adopted or gone on with, before anything is written.
@@ -163,11 +173,14 @@ def _trained_flow(work: Work, network: str, seed: int, told: str) -> tuple[Train
     if work.plan.steps is not None:
         shorter = dataclasses.replace(size.optimisation, steps=work.plan.steps)
         size = dataclasses.replace(size, optimisation=shorter)
-    flow = FlowRun.begin(path, network, data, budget, seed, size=size)  # or the one that is there
+    flow = FlowRun.begin(  # or the one that is there
+        path, network, data, budget, seed, size=size, device=work.training
+    )
     left = not flow.done
     work.progress(f"{told}, {flow.steps} steps" if left else f"{told}: trained")
     if left:
-        flow.train(data, work.progress)
+        with work.watched(network, flow.steps) as listener:
+            flow.train(data, wants_stop=listener.wants_stop, on_metrics=listener.on_metrics)
     return Trained(network, seed, "done", None, None, flow, flow.train_seconds, flow.steps), left
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from jemstone.errors import Mistake
 from jemstone.experiments.ablations import ablate, pooled, train_ablations
-from jemstone.experiments.case import Eyes, open_eyes
 from jemstone.experiments.gradients import InputGradients, compare_gradients
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.reproduction.cells import judge_cells
@@ -19,6 +18,7 @@ from jemstone.experiments.reproduction.rows import MATRIX
 from jemstone.experiments.reproduction.table import Measured, table
 from jemstone.experiments.reproduction.trajectory import trajectory
 from jemstone.experiments.reproduction.work import Work
+from jemstone.experiments.sight import Eyes, open_eyes
 from jemstone.experiments.stability import stability
 from jemstone.experiments.store import Shelf
 from jemstone.files import read_tensors
@@ -111,15 +111,16 @@ def _samples(work: Work, trained: Sequence[Trained]) -> dict[str, tuple[Tensor, 
 
 def _trajectory(work: Work, trained: Sequence[Trained]) -> dict[str, Any] | None:
     one = _first(trained, "robust-jem")
-    if one is None or one.run is None:
+    run = None if one is None else one.opened()
+    if run is None:
         return None
     work.progress("the way of combined inference")
-    return trajectory(one.run, work.data.classes, work.judging)
+    return trajectory(run, work.data.classes, work.judging)
 
 
 def _gradients(work: Work, trained: Sequence[Trained]) -> InputGradients | None:
     firsts = [_first(trained, network) for network in work.plan.networks]
-    runs = [one.run for one in firsts if one is not None and one.run is not None]
+    runs = [run for one in firsts if one is not None and (run := one.opened()) is not None]
     if not runs:
         return None
     count = min(_SHOWN, len(work.data.test))
@@ -144,10 +145,10 @@ def _stability(work: Work) -> dict[str, Any]:
 def _ablations(work: Work, measured: Measured, eyes: Eyes) -> list[dict[str, Any]]:
     """Ask what the paper leaves open: of sampling, of every seed; of training, of the first."""
     key = work.plan.key(work.data, eyes.judge.name, eyes.judge.sha256)
-    jempp = {t.seed: t.run for t in measured.of("jempp") if t.status == "done"}
+    jempp = {t.seed: t.opened() for t in measured.of("jempp")}
     answers = [
         ablate(
-            one.run,
+            run,
             jempp.get(one.seed),
             work.data,
             eyes,
@@ -158,7 +159,7 @@ def _ablations(work: Work, measured: Measured, eyes: Eyes) -> list[dict[str, Any
             progress=work.progress,
         )
         for one in measured.of("robust-jem")
-        if one.run is not None
+        if (run := one.opened()) is not None
     ]
     # Runs without a partner were asked less.
     most = max((len(answer) for answer in answers), default=0)

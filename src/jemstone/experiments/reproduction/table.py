@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +13,6 @@ from typing import Any
 import torch
 
 from jemstone._version import __version__
-from jemstone.experiments.case import Eyes
 from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.reproduction.cells import REFERENCES, Cells
 from jemstone.experiments.reproduction.claims import judge_claims
@@ -19,6 +20,7 @@ from jemstone.experiments.reproduction.figures import COSTS, FIGURES
 from jemstone.experiments.reproduction.networks import Trained
 from jemstone.experiments.reproduction.rows import CONTROL, MATRIX, ROWS, UNCONDITIONAL, Row
 from jemstone.experiments.reproduction.work import Work
+from jemstone.experiments.sight import Eyes
 from jemstone.functional.statistics import standard_error
 from jemstone.recipes import to_yaml
 from jemstone.training import RunFolder
@@ -162,12 +164,12 @@ def table(
         "training": [
             {"network": one.network, "seed": one.seed, "curves": _curves(one)}
             for one in measured.trained
-            if one.run is not None
+            if one.path is not None
         ],
         "recipes": {
-            network: to_yaml(run.recipe)
+            network: _recipe(done[0])
             for network in plan.networks
-            if (run := next((t.run for t in measured.of(network) if t.run), None)) is not None
+            if (done := [t for t in measured.of(network) if t.status == "done"])
         },
     }
 
@@ -191,6 +193,7 @@ def _row(row: Row, measured: Measured) -> dict[str, Any]:
         **measured.figures(row.network, row.sampler),
         **_classified(row.network, measured),
         "bits_per_dim": summary(measured.values(row.network, row.sampler, "bits_per_dim")),
+        "bits_estimator": next((t.flow.estimator for t in done if t.flow is not None), None),
         "cost": {
             "train_seconds": mean(t.seconds for t in done),
             "train_steps": mean(t.steps for t in done),
@@ -237,7 +240,7 @@ def _cell(network: str, sampler: str, measured: Measured) -> dict[str, Any] | No
         "network": network,
         "sampler": sampler,
         "origin": "buffer" if sampler == "buffer" else "scratch",
-        "status": "done" if figures["n"] is not None else "failed",
+        "status": "done" if figures["n"] is not None else _worst(measured.of(network)),
         "error": None if figures["n"] is not None else next(iter(failures.values())),
         **figures,
         "cost": measured.cost(network, sampler),
@@ -265,10 +268,21 @@ def _network(network: str, measured: Measured) -> dict[str, Any]:
     }
 
 
+def _recipe(one: Trained) -> str:
+    """Return what a network was trained by, as YAML."""
+    if one.run is not None:
+        return to_yaml(one.run.recipe)
+    import yaml
+
+    assert one.flow is not None
+    size = dataclasses.asdict(one.flow.size)
+    return yaml.safe_dump(json.loads(json.dumps(size)), sort_keys=False)  # tuples as lists
+
+
 def _curves(one: Trained) -> dict[str, list[Any]]:
     """Return a run's metrics, thinned; those that it does not have are left out."""
-    assert one.run is not None
-    lines = list(RunFolder(one.run.path).metrics())
+    assert one.path is not None
+    lines = list(RunFolder(one.path).metrics())
     places = sorted({round(k) for k in torch.linspace(0, len(lines) - 1, _POINTS).tolist()})
     thinned = [lines[place] for place in places] if lines else []
     names = [
