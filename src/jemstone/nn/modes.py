@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +100,7 @@ def learning(module: nn.Module) -> Iterator[None]:
     Args:
         module: the network; what it was before is restored.
     """
-    able = [m for m in module.modules() if hasattr(m, "by_hand")]
+    able: list[Any] = [m for m in module.modules() if hasattr(m, "by_hand")]
     former = [m.by_hand for m in able]
     for m in able:
         m.by_hand = True
