@@ -33,6 +33,7 @@ class Lesson(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, block: _Teaches, *parameters: nn.Parameter) -> Tensor:
+        out: Tensor
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, enabled=False):
             ctx.block = block.frozen("batch", x.dtype, tracks=True)
