@@ -37,7 +37,6 @@ class Lesson(torch.autograd.Function):
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, enabled=False):
             ctx.block = block.frozen("batch", x.dtype, tracks=True)
-            out: Tensor
             out, (before, between) = ctx.block(x)
         ctx.save_for_backward(x, *before, *between)
         ctx.cut, ctx.like = len(before), [p.dtype for p in parameters]
