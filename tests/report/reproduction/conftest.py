@@ -183,7 +183,7 @@ def build(seeds=SEEDS):
             for network in networks
         ],
         "controls": [
-            {"network": "robust-jem", "sampler": "clamped", **figures(7.9, 8.0, seeds)},
+            {"network": "robust-jem", "sampler": "combined-clamped", **figures(7.9, 8.0, seeds)},
         ],
         "training": [
             {"network": network, "seed": seed, "curves": curves(seed, number)}

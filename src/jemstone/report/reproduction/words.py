@@ -37,6 +37,7 @@ SAMPLERS = {
     "unconditional": "uncond.",
     "buffer": "buffer",
     "flow": "flow",
+    "combined-clamped": "combined, of full contrast and clamped",
 }
 """In the order of the matrix' columns."""
 
