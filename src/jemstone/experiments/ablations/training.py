@@ -11,8 +11,8 @@ from jemstone.errors import Mistake
 from jemstone.experiments.ablations.figures import FIGURES, figures_of
 from jemstone.experiments.ablations.question import Choice, Question
 from jemstone.experiments.begin import begin
-from jemstone.experiments.case import Eyes
 from jemstone.experiments.runs import Run
+from jemstone.experiments.sight import Eyes
 from jemstone.experiments.threats import attacked_images
 from jemstone.files import finite
 from jemstone.metrics import agreement, predictions, robust_accuracy
