@@ -31,11 +31,11 @@ def guard(results):
 
 def survival(results):
     """Lay out what was survived, and how often."""
-    heads = ("what", "asked", "survived", "failed", "minutes")
+    heads = ("what", "asked", "survived", "failed")
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in results["rows"]:
         cells = [row["what"], f"{row['asked']:,}", f"{row['held']:,}", str(row["failed"])]
-        lines.append("| " + " | ".join([*cells, f"{row['seconds'] / 60:.1f}"]) + " |")
+        lines.append("| " + " | ".join(cells) + " |")
     source = "From [docs/results/survival.json](results/survival.json)."
     return "\n".join([*lines, "", f"*Failed* counts tests. {source}"])
 

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 from sceptic import read, sceptic
+from size_tables import gradients
+from size_tables import trials as tried
 from survival_tables import guard, scaling, survival
 
 from jemstone.recipes import PAPERS
@@ -51,7 +53,8 @@ def table(results):
     for name, recipe in results["recipes"].items():
         paper, row = PAPERS[name](), recipe["figures"]
         lost, done = len(recipe["diverged"]), len(recipe["seeds"])
-        note = f" ({lost} of {done} seeds diverged)" if lost else f" ({done} seeds)" * (done != 3)
+        usual = done == len(results["seeds"])
+        note = f" ({lost} of {done} seeds diverged)" if lost else f" ({done} seeds)" * (not usual)
         note = note.replace("(1 seeds)", "(1 seed)")
         cells = [f"`{name}`", paper.summary + note]
         if row:
@@ -64,10 +67,11 @@ def table(results):
         lines.append("| " + " | ".join([*cells, figures(paper)]) + " |")
     seeds, row = len(results["seeds"]), next(iter(results["recipes"].values()))["figures"]
     init = f"{row['init: is']['mean']:.2f} / {row['init: fid']['mean']:.2f}"
+    over = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
     lines += [
         "",
-        f"Measured here: `{results['data']}`, budget `{results['budget']}`, mean ± standard "
-        f"deviation of {seeds} seed{'s' * (seeds > 1)}, {results['held_out']:,} held-out images; "
+        f"Measured here: `{results['data']}`, budget `{results['budget']}`, {over}, "
+        f"{results['held_out']:,} held-out images; "
         "robust accuracy under "
         f"PGD-20 with 2 restarts{attacked(row)}; "
         f"{results['samples']:,} samples from scratch. IS and FID are by the features of "
@@ -231,6 +235,9 @@ def main(check):
         ("guard", "survival.md", guard),
         ("survival", "survival.md", survival),
         ("scaling", "scaling.md", scaling),
+        ("cifar10-trials", "data.md", tried),
+        ("gradients-cifar10", "gradients.md", gradients),
+        ("gradients-mnist", "gradients.md", gradients),
     ):
         file, where = ROOT / f"docs/results/{name}.json", ROOT / "docs" / document
         if file.is_file():

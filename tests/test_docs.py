@@ -37,6 +37,7 @@ def test_the_example_turns_a_classifier_into_an_energy_model():
         "docs/data.md",
         "docs/evaluation.md",
         "docs/robustness.md",
+        "docs/studies.md",
     ],
 )
 def test_the_pages_examples_run(page, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """A benchmark's rows run on both sides, and its figures are what they claim to be."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from jemstone.experiments.bench.house import matrix, ours
 from jemstone.experiments.bench.plain import baseline
 from jemstone.experiments.bench.roofline import matrix_work
 from jemstone.experiments.bench.runner import TooLong
+from jemstone.experiments.bench.shares import shares
 from jemstone.experiments.bench.work import Work
 from jemstone.model import JointEnergyModel
 from jemstone.nn import WideResNet
@@ -106,6 +108,31 @@ def test_samplers_are_timed_by_the_step_and_told_whole(raced):
     row, _ = raced(work, {"prepare": 0.0, "work": 4.0}, house, rounds=2)
     assert row["ours_images_per_s"] == pytest.approx(64 / (2.0 * 5))
     assert row["ratio"] == 2.0
+
+
+def test_precisions_are_raced_against_one_baseline(monkeypatch):
+    work = Work("attack:foolbox")
+    answers = {"prepare": 0.0, "matrix": 0.25, "shares": {"convolutions": 0.9, "the rest": 0.1}}
+    sides = [Side(answers | {"work": seconds}) for seconds in (8.0, 5.0, 2.0)]
+    waiting = iter(sides)
+    monkeypatch.setattr(race, "Runner", lambda *rest: next(waiting))
+    works = [work, replace(work, bf16=True)]
+    fp32, bf16 = race.bench(works, Device(), rounds=3, budget=1000.0)["rows"]
+    assert [fp32["precision"], bf16["precision"]] == ["fp32", "bf16"]
+    assert [fp32["ratio"], bf16["ratio"]] == [1.6, 4.0]
+    assert [side.asked.count("work") for side in sides] == [4, 4, 4]
+    assert fp32["reason"] is fp32["profile"] is None
+    assert bf16["profile"] == answers["shares"]
+    for part in ("ratio 4.00, not 5", "90% convolutions", "alone would give 8.0x"):
+        assert part in bf16["reason"]
+
+
+def test_shares_of_a_call_are_told_by_kind():
+    work = QUICK["iteration:jempp"]
+    found = shares(ours(work, Device()))
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert {"convolutions", "the rest"} <= set(found)
+    assert list(found.values()) == sorted(found.values(), reverse=True)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from jemstone.model import JointEnergyModel
-from jemstone.nn import WideResNet
+from jemstone.nn import WideResNet, kernels
 
 
 @pytest.fixture
@@ -22,3 +22,10 @@ def settled():
         return model.to(memory_format=torch.channels_last), torch.rand(6, channels, size, size)
 
     return settle
+
+
+@pytest.fixture(params=["kernels", "torch"])
+def either(request, monkeypatch):
+    """With the compiled kernels, where there are any, and without."""
+    if request.param == "torch":
+        monkeypatch.setattr(kernels, "compiled", lambda: None)

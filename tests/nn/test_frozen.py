@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from jemstone.data import load
 from jemstone.functional.balls import Linf
 from jemstone.functional.energies import energy, grad_x, marginal, towards_label
+from jemstone.metrics import frechet_distance
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet, WideResNet
-from jemstone.nn.modes import MODES, evaluating
+from jemstone.nn.modes import MODES
 from jemstone.random import Generator
-from jemstone.samplers import PGD, PYLD
+from jemstone.samplers import PGD, PYLD, ClassGaussian, Sampler
 
 NETWORKS = {
     "batch": {"norm": "batch"},
@@ -27,6 +28,7 @@ def cosine(a, b):
     return F.cosine_similarity(a.flatten(1).double(), b.flatten(1).double())
 
 
+@pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
@@ -121,22 +123,47 @@ def test_walks_end_where_they_would_on_the_network_itself(mode, monkeypatch, tra
     torch.testing.assert_close(ends[1], ends[3])
 
 
-def test_an_attack_in_bf16_breaks_as_many_images_as_in_float32(generator):
-    digits = load("digits")
+@pytest.fixture(scope="module")
+def learned():
+    """A network and a judge that know something of digits, and the digits."""
+    digits, generator = load("digits"), Generator(0)
+    torch.manual_seed(0)
     model = JointEnergyModel(WideResNet(1, 10, 10, 1, "none", init="he"), 0.5, 0.5)
-    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
-    for step in range(40):
-        places = generator.fold(step).integers(64, len(digits.train))
-        x, y = digits.train.take(places)
-        optimiser.zero_grad()
-        F.cross_entropy(model(x), y).backward()
-        optimiser.step()
+    judge = ConvNet(1, 10, width=8)
+    for network in (model, judge):
+        optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+        for step in range(40):
+            x, y = digits.train.take(generator.fold(step).integers(64, len(digits.train)))
+            optimiser.zero_grad()
+            F.cross_entropy(network(x), y).backward()
+            optimiser.step()
+    return model.eval(), judge.eval(), digits
+
+
+def test_an_attack_in_bf16_breaks_as_many_images_as_in_float32(learned, generator):
+    model, _, digits = learned
     attack, (x, y) = PGD(Linf(0.05), 5, 0.025), digits.test.take(torch.arange(200))
     robust = []
     for bf16 in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             attacked = attack(model, x, y, generator)
-        with evaluating(model), torch.no_grad():
+        with torch.no_grad():
             robust.append(float((model.logits(attacked).argmax(1) == y).float().mean()))
     assert 0.2 < robust[0] < 1.0
     assert abs(robust[0] - robust[1]) <= 0.03
+
+
+def test_samples_in_bf16_are_judged_as_those_of_float32(learned, generator):
+    model, judge, digits = learned
+    init = ClassGaussian.fit(*digits.train.take(torch.arange(len(digits.train))))
+    painter = PGD(Linf(0.25), 8, 0.06, potential=towards_label)
+    sampler, y = Sampler(init, painter, PYLD(4, 5, 0.05, clip=2.0)), torch.arange(300) % 10
+    judged = []
+    with torch.no_grad():
+        real = judge.features(digits.test.take(torch.arange(len(digits.test))).x)
+        for bf16 in (False, True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                x = sampler(model, y, generator)
+            judged.append(frechet_distance(real.double(), judge.features(x).double()))
+    assert judged[0] > 0
+    assert abs(judged[1] - judged[0]) <= 0.05 * judged[0]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from jemstone.model import JointEnergyModel
-from jemstone.nn import WideResNet, kernels
+from jemstone.nn import WideResNet
 from jemstone.nn.lesson import Lesson
 from jemstone.nn.modes import learning
 
@@ -18,13 +18,6 @@ NETWORKS = {
     "strided": {"norm": "batch", "stride": 2},
     "wide": {"norm": "none", "width": 2, "init": "he"},
 }
-
-
-@pytest.fixture(params=["kernels", "torch"])
-def either(request, monkeypatch):
-    """With the compiled kernels, where there are any, and without."""
-    if request.param == "torch":
-        monkeypatch.setattr(kernels, "compiled", lambda: None)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ __all__ = ["judge_walks", "moments"]
 _SAMPLERS = ("combined", "energy")
 _LONGER = 10
 _MOST = 250  # chains
-_BATCH = 250
+_BATCH = 125  # so that many processes have their part
 _HOLDS, _SATURATES = 1.5, 0.3
 
 

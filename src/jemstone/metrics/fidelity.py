@@ -73,7 +73,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 
     check("a Fréchet distance", 2, real, fake)
     found = fid_statistics_to_metric(*(_statistics(part) for part in (real, fake)), verbose=False)
-    return float(found["frechet_inception_distance"])
+    # Of a set and itself, rounding may leave it a hair below zero.
+    return max(0.0, float(found["frechet_inception_distance"]))
 
 
 def _statistics(features: Tensor) -> dict[str, Any]:

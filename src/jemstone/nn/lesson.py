@@ -33,10 +33,10 @@ class Lesson(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, block: _Teaches, *parameters: nn.Parameter) -> Tensor:
+        out: Tensor
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, enabled=False):
             ctx.block = block.frozen("batch", x.dtype, tracks=True)
-            out: Tensor
             out, (before, between) = ctx.block(x)
         ctx.save_for_backward(x, *before, *between)
         ctx.cut, ctx.like = len(before), [p.dtype for p in parameters]

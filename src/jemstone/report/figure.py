@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,11 +12,15 @@ from torch import Tensor
 
 from jemstone.files import write_whole
 
-__all__ = ["draw_panels", "tiled"]
+__all__ = ["draw_panels", "png_address", "tiled"]
 
 
 def draw_panels(
-    path: Path, panels: Mapping[str, Tensor], classes: tuple[str, ...], title: str = ""
+    path: Path,
+    panels: Mapping[str, Tensor],
+    classes: tuple[str, ...],
+    title: str = "",
+    inches: tuple[float, float] = (2.4, 3.0),
 ) -> None:
     """Draw panels side by side, one row for each class.
 
@@ -23,11 +29,12 @@ def draw_panels(
         panels: by their titles: images (K * n, C, H, W) in [0, 1], class by class.
         classes: names of the K classes.
         title: above all.
+        inches: width and height of a panel.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.4 * len(panels) + 0.4, 3.0), layout="constrained")
+    figure = Figure(figsize=(inches[0] * len(panels) + 0.4, inches[1]), layout="constrained")
     FigureCanvasAgg(figure)
     if title:
         figure.suptitle(title, fontsize=9)
@@ -53,3 +60,18 @@ def tiled(x: Tensor, rows: int) -> Tensor:
     x = x.unflatten(0, (rows, -1)).permute(0, 3, 1, 4, 2)  # R, H, n, W, C
     tiled = x.flatten(2, 3).flatten(0, 1)
     return tiled[..., 0] if tiled.shape[-1] == 1 else tiled
+
+
+def png_address(picture: Tensor) -> str:
+    """Write a picture as a PNG, pixel by pixel, into a data address.
+
+    Args:
+        picture: uint8 (H, W) or (H, W, C), grey or coloured; of other channels the first is shown.
+    """
+    from PIL import Image
+
+    if picture.ndim == 3 and picture.shape[-1] != 3:
+        picture = picture[..., 0]
+    file = io.BytesIO()
+    Image.fromarray(picture.contiguous().numpy()).save(file, format="png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

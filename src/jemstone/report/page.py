@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jemstone._version import __version__
 from jemstone.report.plots import plots
+from jemstone.report.rendering import render
 
 __all__ = ["doubts", "page"]
 
@@ -109,6 +109,11 @@ def _laws(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
+def _three(value: float | None) -> str:
+    """Write a share of one with three digits."""
+    return "-" if value is None else f"{value:.3f}"
+
+
 def _radius(row: Mapping[str, Any]) -> str:
     """Say how a row's unknown images were attacked."""
     return f"{row['attack']['norm']} {row['attack']['eps']:.3g}" if row["attack"] else "none"
@@ -145,26 +150,13 @@ def page(result: Mapping[str, Any], pictures: Mapping[str, str] | None = None) -
         result: of a suite.
         pictures: of samples, PNGs in base64, by title.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("jemstone.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda value: "-" if value is None else f"{value:.1%}"
-    environment.filters["figure"] = lambda value: "-" if value is None else f"{value:.3g}"
-    environment.filters["three"] = lambda value: "-" if value is None else f"{value:.3f}"
-    environment.filters["broken"] = _broken
-    environment.filters["radius"] = _radius
-    return environment.get_template("evaluation.html").render(
+    return render(
+        "evaluation.html",
         result=result,
         doubts=doubts(result),
         plots=plots(result),
         told=_told(result.get("ood", ())),
         laws=_laws(result.get("robust_accuracy", ())),
         pictures=pictures or {},
-        version=__version__,
+        filters={"broken": _broken, "radius": _radius, "three": _three},
     )

@@ -1,19 +1,23 @@
-"""The plots of an evaluation, each as an SVG that stands alone."""
+"""The plots of an evaluation, each as an SVG that stands alone, and how any page draws its own."""
 
 from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["Plot", "plots"]
+__all__ = ["COLOURS", "Plot", "drawn", "plots"]
 
 Result = Mapping[str, Any]
 Plot = Callable[[Any, Result], bool]
 """Draws on a figure; False where the result has nothing for it."""
 
-_COLOURS = ("#0b5fa5", "#c2410c", "#15803d", "#7e22ce", "#525252", "#b91c1c")
+# A hundredth of a point is finer than any screen; matplotlib's six decimals are half of a file.
+_PATH, _FURTHER = re.compile(rb' d="[^"]*"'), re.compile(rb"(\.\d\d)\d+")
+
+COLOURS = ("#0b5fa5", "#c2410c", "#15803d", "#7e22ce", "#525252", "#b91c1c")
 
 
 def plots(result: Result) -> dict[str, str]:
@@ -21,6 +25,24 @@ def plots(result: Result) -> dict[str, str]:
 
     Args:
         result: of a suite.
+
+    Returns:
+        By title, data addresses of SVGs.
+    """
+    return drawn(PLOTS, result)
+
+
+def drawn(
+    plots: Mapping[str, Plot], result: Result, inches: tuple[float, float] = (5.2, 3.1)
+) -> dict[str, str]:
+    """Draw those of some plots that a result has figures for.
+
+    Nothing is drawn behind them, so that a page in the dark can invert them.
+
+    Args:
+        plots: by title.
+        result: what they draw.
+        inches: width and height of each.
 
     Returns:
         By title, data addresses of SVGs.
@@ -36,17 +58,22 @@ def plots(result: Result) -> dict[str, str]:
         "axes.spines.right": False,
         "axes.grid": True,
         "grid.alpha": 0.3,
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+        "legend.facecolor": "white",
+        "legend.edgecolor": "none",
         "svg.hashsalt": "jemstone",
     }
     with rc_context(style):
-        for title, draw in PLOTS.items():
-            figure = Figure(figsize=(5.2, 3.1), layout="constrained")
+        for title, draw in plots.items():
+            figure = Figure(figsize=inches, layout="constrained")
             FigureCanvasSVG(figure)
             if not draw(figure, result):
                 continue
             file = io.BytesIO()
             figure.savefig(file, format="svg", metadata={"Date": None})
-            found[title] = "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
+            svg = _PATH.sub(lambda path: _FURTHER.sub(rb"\1", path[0]), file.getvalue())
+            found[title] = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
     return found
 
 
@@ -91,7 +118,7 @@ def _reliability(figure: Any, result: Result) -> bool:
         places, values = [b["confidence"] for b in own], [b["accuracy"] for b in own]
         # A bin of two images says little: its mark is as small.
         sizes = [4 + 150 * b["n"] / sum(b["n"] for b in own) for b in own]
-        axis.scatter(places, values, sizes, alpha=0.7, color=_COLOURS[number], label=label)
+        axis.scatter(places, values, sizes, alpha=0.7, color=COLOURS[number], label=label)
     label = "confidence (marks as large as the share of images)"
     axis.set(xlabel=label, ylabel="accuracy", xlim=(0, 1.04), ylim=(-0.04, 1.04))
     for handle in axis.legend(fontsize=7).legend_handles:
@@ -112,7 +139,7 @@ def _detection(figure: Any, result: Result) -> bool:
             points = [(names.index(r["data"]), r[key]) for r in own if r[key] is not None]
             if points:
                 places, values = zip(*points, strict=True)
-                axis.scatter(values, places, marker=marker, color=_COLOURS[number], label=label)
+                axis.scatter(values, places, marker=marker, color=COLOURS[number], label=label)
     axis.axvline(0.5, color="black", linewidth=0.8, linestyle=":")
     axis.set_yticks(range(len(names)), names)
     axis.set(xlabel="AUROC of log p(x)", xlim=(-0.03, 1.03))
@@ -132,7 +159,7 @@ def _sample_count(figure: Any, result: Result) -> bool:
         if row["fid_infinity"] is not None:
             axis.axhline(
                 row["fid_infinity"],
-                color=_COLOURS[number % len(_COLOURS)],
+                color=COLOURS[number % len(COLOURS)],
                 linewidth=0.8,
                 linestyle=":",
             )
@@ -155,7 +182,7 @@ def _walk(name: str, label: str) -> Plot:
                 band = [[row["energy_low"], row["energy_high"]] for row in rows]
             steps = [row["step"] for row in rows]
             _line(axis, steps, [row[name] for row in rows], walk["sampler"], number, band)
-            colour = _COLOURS[number]
+            colour = COLOURS[number]
             axis.axvline(walk["walk"]["steps"], color=colour, linewidth=0.8, linestyle=":")
             if name in walk["data"]:
                 axis.axhline(walk["data"][name], color=colour, linewidth=0.8, linestyle="--")
@@ -192,7 +219,7 @@ def _line(
     band: list[Any] | None = None,
 ) -> None:
     """Draw a line through points, and a band around it where every point has one."""
-    colour = _COLOURS[number % len(_COLOURS)]
+    colour = COLOURS[number % len(COLOURS)]
     axis.plot(x, y, marker="o", markersize=3, linewidth=1.2, color=colour, label=label)
     if band and all(edge is not None for edge in band):
         low, high = zip(*band, strict=True)

@@ -23,12 +23,8 @@ from jemstone.types import Generator
 __all__ = ["train_ablations", "training_questions", "variants"]
 
 _SAMPLERS = ("energy", "combined")
-_L2: dict[str, Any] = {"attack.norm": "l2", "attack.eps": 0.5}  # Santurkar et al.'s, in [0, 1]
-_BATCH: dict[str, Any] = {
-    "network.norm": "batch",
-    "network.init": "default",
-    "walk.mode": "batch",
-}  # JEM++'s
+_L2_EPS = 0.5  # Santurkar et al.'s, in [0, 1]
+_BATCH = {"network.norm": "batch", "network.init": "default", "walk.mode": "batch"}  # JEM++'s
 _ATTACK_STEPS, _RESTARTS = 20, 2
 _NOTHING = (*FIGURES, "nearest", "spread", "seconds_per_image", "passes_per_image")
 
@@ -41,12 +37,12 @@ def variants(recipe: Recipe) -> dict[str, dict[str, Any]]:
     """
     clean = 0.0 if recipe.weights.cross_entropy else 1.0
     other = "clean" if recipe.positives == "adversarial" else "adversarial"
-    length = 2.5 * _L2["attack.eps"] / recipe.attack.steps
+    step_size = 2.5 * _L2_EPS / recipe.attack.steps
     found: dict[str, dict[str, Any]] = {
         "as-it-is": {},
         "cross-entropy": {"weights.cross_entropy": clean},
         "positives": {"positives": other},
-        "l2": {**_L2, "attack.step_size": length},
+        "l2": {"attack.norm": "l2", "attack.eps": _L2_EPS, "attack.step_size": step_size},
         "batch-norm": {**_BATCH, "attack.mode": "eval"},
         "batch-norm-attacked": {**_BATCH, "attack.mode": "batch"},
     }
@@ -86,7 +82,7 @@ def training_questions(recipe: Recipe) -> tuple[tuple[Question, dict[str, str]],
         ),
         _asked(
             "attack-norm",
-            f"norm of the training attack: linf {recipe.attack.eps:g}, l2 {_L2['attack.eps']}",
+            f"norm of the training attack: linf {recipe.attack.eps:g}, l2 {_L2_EPS:g}",
             "attack.norm",
             {"linf": "as-it-is", "l2": "l2"},
         ),

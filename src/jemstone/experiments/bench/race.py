@@ -1,17 +1,19 @@
-"""The race: both sides in turn, round after round, so that a slow minute hits both alike."""
+"""The race: all sides in turn, round after round, so that a slow minute hits them alike."""
 
 from __future__ import annotations
 
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from jemstone.errors import Mistake
 from jemstone.experiments.bench.runner import Runner, TooLong
+from jemstone.experiments.bench.shares import moonshot, reason
 from jemstone.experiments.bench.work import Work
 from jemstone.training import Device
 
@@ -31,32 +33,37 @@ def bench(
 ) -> dict[str, Any]:
     """Time the library beside the plain baseline, row by row.
 
-    A figure is the median over interleaved rounds, after one that warms up. A row that would take
-    longer than its budget has fewer rounds; one of which a single round does not fit is skipped,
-    and says so.
+    A figure is the median over interleaved rounds, after one that warms up. Rows that differ in
+    ours' precision alone are raced together, against one baseline. What would take longer than its
+    budget has fewer rounds; a row of which a single call does not fit is skipped, and says so. A
+    row that falls short of its moonshot says where its time goes.
 
     Args:
         works: the rows.
         device: where to run; each row says its precision.
         rounds: of each row.
-        budget: seconds for a row, both sides together.
+        budget: seconds for the rounds of a row, all sides together.
         seed: of weights and images.
         progress: hears a line for each row.
 
     Returns:
         ``device``, ``threads``, ``torch`` and the machine, and ``rows`` with ``work``,
         ``network``, ``batch``, ``precision``, ``baseline_s``, ``ours_s``, ``ratio``,
-        ``roofline_share`` and ``reason``, null where there is none.
+        ``roofline_share``, ``profile`` and ``reason``, null where there is none.
     """
     threads = torch.get_num_threads()
-    sides = {side: Runner(side, device, threads, seed) for side in ("baseline", "ours")}
+    runners = [Runner(side, device, threads, seed) for side in ("baseline", "ours", "ours")]
+    alike: dict[Work, list[Work]] = {}
+    for work in works:
+        alike.setdefault(replace(work, bf16=False), []).append(work)
     rows = []
     try:
-        for work in works:
-            rows.append(_row(work, sides, rounds, budget))
-            progress(_line(rows[-1]))
+        for group in alike.values():
+            for row in _rows(group, runners, rounds, budget):
+                rows.append(row)
+                progress(_line(row))
     finally:
-        for runner in sides.values():
+        for runner in runners:
             runner.stop()
     return {
         "device": device.name,
@@ -68,8 +75,9 @@ def bench(
     }
 
 
-def _row(work: Work, sides: dict[str, Runner], rounds: int, budget: float) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _blank(work: Work) -> dict[str, Any]:
+    missing = ("baseline_s", "ours_s", "ratio", "roofline_share", "spread", "profile", "reason")
+    return {
         "work": work.name,
         "network": f"wrn-{work.depth}-{work.width}",
         "norm": work.norm,
@@ -77,34 +85,52 @@ def _row(work: Work, sides: dict[str, Runner], rounds: int, budget: float) -> di
         "size": work.size,
         "precision": "bf16" if work.bf16 else "fp32",
         "steps": work.steps if work.passes else None,
-        **dict.fromkeys(("baseline_s", "ours_s", "ratio", "roofline_share", "spread", "reason")),
+        **dict.fromkeys(missing),
     }
-    calls = [("baseline", "work"), ("ours", "work")]
-    if work.passes:
-        calls.append(("ours", "matrix"))
-    seconds: dict[tuple[str, str], list[float]] = {call: [] for call in calls}
+
+
+def _rows(
+    works: Sequence[Work], runners: Sequence[Runner], rounds: int, budget: float
+) -> list[dict[str, Any]]:
+    """Race rows that have one baseline: the first runner's; each row has a runner of its own."""
+    baseline, *ours = runners[: 1 + len(works)]
+    calls = [(baseline, "work"), *((runner, "work") for runner in ours)]
+    calls += [(runner, "matrix") for runner in ours if works[0].passes]
+    seconds: dict[tuple[Runner, str], list[float]] = {call: [] for call in calls}
+    rows = [_blank(work) for work in works]
     try:
-        for runner in sides.values():
+        for runner, work in zip((baseline, *ours), (works[0], *works), strict=True):
             runner.ask("prepare", work, _PREPARING * budget)
         began = time.perf_counter()
-        for side, what in calls:
-            sides[side].ask(what, None, budget)
+        for runner, what in calls:
+            runner.ask(what, None, budget)
         each = time.perf_counter() - began
         for _ in range(max(1, min(rounds, int(budget / max(each, 1e-9))))):
-            for side, what in calls:
-                seconds[side, what].append(sides[side].ask(what, None, budget))
+            for runner, what in calls:
+                seconds[runner, what].append(runner.ask(what, None, budget))
+        for row, work, runner in zip(rows, works, ours, strict=True):
+            least = seconds.get((runner, "matrix"), [])
+            row |= _figures(work, seconds[baseline, "work"], seconds[runner, "work"], least)
+            hope = moonshot(work)
+            if hope is not None and row[hope[0]] < hope[1]:
+                row["profile"] = runner.ask("shares", None, _PREPARING * budget)
+                row["reason"] = reason(hope, row)
     except TooLong:
-        row["reason"] = f"a call takes longer than the budget of {budget:g} s"
-        return row
+        return _missed(rows, f"a call takes longer than the budget of {budget:g} s")
     except Mistake as mistake:
-        row["reason"] = str(mistake)
-        return row
-    return row | _figures(work, seconds)
+        return _missed(rows, str(mistake))
+    return rows
 
 
-def _figures(work: Work, seconds: dict[tuple[str, str], list[float]]) -> dict[str, Any]:
+def _missed(rows: Sequence[dict[str, Any]], why: str) -> list[dict[str, Any]]:
+    """Say of the rows that have no figures why."""
+    return [row if row["ratio"] else row | {"reason": why} for row in rows]
+
+
+def _figures(
+    work: Work, plain: list[float], house: list[float], least: list[float]
+) -> dict[str, Any]:
     """Return medians and what follows from them; a ratio is that of one round, its median."""
-    plain, house = seconds["baseline", "work"], seconds["ours", "work"]
     ratios = [a / b for a, b in zip(plain, house, strict=True)]
     times = {"baseline": statistics.median(plain), "ours": statistics.median(house)}
     figures: dict[str, Any] = {
@@ -114,7 +140,6 @@ def _figures(work: Work, seconds: dict[tuple[str, str], list[float]]) -> dict[st
         "rounds": len(ratios),
     }
     if work.passes:
-        least = seconds["ours", "matrix"]
         shares = [work.passes * a / b for a, b in zip(least, house, strict=True)]
         figures["roofline_share"] = statistics.median(shares)
     if work.kind == "sampling":
@@ -126,7 +151,7 @@ def _figures(work: Work, seconds: dict[tuple[str, str], list[float]]) -> dict[st
 def _line(row: dict[str, Any]) -> str:
     where = f"{row['network']} {row['norm']} {row['batch']} {row['precision']}"
     head = f"{row['work']:<26} {where:<26}"
-    if row["reason"]:
+    if row["ratio"] is None:
         return f"{head} {row['reason']}"
     share = row["roofline_share"]
     tail = "" if share is None else f"  {100 * share:3.0f} % of the roofline"

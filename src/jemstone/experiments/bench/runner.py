@@ -14,6 +14,7 @@ import torch
 from jemstone.errors import Mistake, brief
 from jemstone.experiments.bench.house import matrix, ours
 from jemstone.experiments.bench.plain import baseline
+from jemstone.experiments.bench.shares import shares
 from jemstone.experiments.bench.work import Work
 from jemstone.memory import keep_freed_memory
 from jemstone.training import Device
@@ -53,11 +54,11 @@ class Runner:
             self.process.start()
             other.close()
 
-    def ask(self, what: str, work: Work | None, patience: float) -> float:
-        """Return the seconds that something took.
+    def ask(self, what: str, work: Work | None, patience: float) -> Any:
+        """Return the seconds that something took, or for ``shares`` where they go.
 
         Args:
-            what: ``prepare``, ``work`` or ``matrix``.
+            what: ``prepare``, ``work``, ``matrix`` or ``shares``.
             work: to prepare.
             patience: seconds to wait for the answer.
 
@@ -77,7 +78,7 @@ class Runner:
             raise Mistake("the process died: out of memory?") from None
         if isinstance(answer, str):
             raise Mistake(answer)
-        return float(answer)
+        return answer
 
     def stop(self) -> None:
         """End the process, if it runs."""
@@ -111,6 +112,9 @@ def _serve(line: Connection, side: str, device: Device, threads: int, seed: int)
                         calls["matrix"] = matrix(work, there)
                 else:
                     calls["work"] = baseline(work, Device(device.name))
+            elif what == "shares":
+                line.send(shares(calls["work"]))
+                continue
             else:
                 calls[what]()
             if device.name == "cuda":

@@ -1,0 +1,128 @@
+"""Every network under every sampler, as shaded tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from jemstone.report.reproduction.table import DONE
+from jemstone.report.reproduction.words import NETWORKS, SAMPLERS, mean_of, named, score
+
+__all__ = ["PANELS", "PAPERS", "best_cell", "cell_told", "controls_told", "panels"]
+
+PAPERS = {
+    ("jempp", "energy"),
+    ("robust-classifier", "attack"),
+    ("robust-jem", "energy"),
+    ("robust-jem", "combined"),
+}
+"""The cells that the paper's table has."""
+
+PANELS = {
+    "fid": ("FID", "lower is better", False),
+    "is": ("IS", "higher is better", False),
+    "agreement": ("Agreement, in %", "higher is better", True),
+    "recall": ("Recall, in %", "higher is more diverse", True),
+    "coverage": ("Coverage, in %", "higher is more diverse", True),
+}
+_DEEPEST = 0.5  # of the shade, so that ink stays readable on it
+
+
+def panels(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Lay the matrix out, a panel for each figure: networks down, samplers across.
+
+    A cell is shaded by its place between the worst and the best of its panel (by the logarithm
+    for FID); those that no sampler reached are None.
+
+    Args:
+        result: of a reproduction.
+    """
+    cells = {(cell["network"], cell["sampler"]): cell for cell in result.get("matrix") or ()}
+    networks = list(dict.fromkeys(network for network, _ in cells))
+    found = {sampler for _, sampler in cells}
+    samplers = [name for name in SAMPLERS if name in found]
+    samplers += [name for _, name in cells if name not in samplers]
+    samplers = list(dict.fromkeys(samplers))
+    return [
+        {
+            "name": name,
+            "title": title,
+            "better": better,
+            "samplers": [named(SAMPLERS, sampler) for sampler in samplers],
+            "rows": [
+                (
+                    named(NETWORKS, network),
+                    [_shaded(cells, (network, sampler), name, percent) for sampler in samplers],
+                )
+                for network in networks
+            ],
+        }
+        for name, (title, better, percent) in PANELS.items()
+        if cells
+    ]
+
+
+def _shaded(
+    cells: Mapping[tuple[str, str], Any], place: tuple[str, str], name: str, percent: bool
+) -> dict[str, Any] | None:
+    cell = cells.get(place)
+    if cell is None:
+        return None
+    values = [_height(other, name) for other in cells.values()]
+    known = [value for value in values if value is not None]
+    own = _height(cell, name)
+    shade = 0.0
+    if own is not None and max(known) > min(known):
+        shade = _DEEPEST * (own - min(known)) / (max(known) - min(known))
+    text, _, error = score(cell.get(name), percent).removesuffix(" %").partition(" ± ")
+    status = cell.get("status") or DONE
+    return {
+        "text": text if status == DONE else status,
+        "error": error,
+        "shade": f"{shade:.3f}",
+        "papers": place in PAPERS,
+        "error_line": cell.get("error"),
+    }
+
+
+def _height(cell: Mapping[str, Any], name: str) -> float | None:
+    """Return what is larger for a better cell."""
+    value = mean_of(cell.get(name))
+    if value is None or name != "fid":
+        return value
+    return -math.log(max(value, 1e-6))
+
+
+def best_cell(result: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """Return the best cell of a figure among samples from scratch that are given their class.
+
+    Args:
+        result: of a reproduction.
+        name: the figure's.
+    """
+    drawn = [
+        cell
+        for cell in result.get("matrix") or ()
+        if cell.get("origin", "scratch") == "scratch"
+        and cell["sampler"] in ("attack", "energy", "combined")
+        and _height(cell, name) is not None
+    ]
+    return max(drawn, key=lambda cell: _height(cell, name) or -math.inf, default=None)
+
+
+def controls_told(result: Mapping[str, Any]) -> list[str]:
+    """Say what came of the samples that only a claim compares with, a line each.
+
+    Args:
+        result: of a reproduction.
+    """
+    return [
+        f"{cell_told(cell)}: FID {score(cell.get('fid'))}, IS {score(cell.get('is'))}"
+        for cell in result.get("controls") or ()
+    ]
+
+
+def cell_told(cell: Mapping[str, Any]) -> str:
+    """Name a cell."""
+    return f"{named(NETWORKS, cell['network'])} under {named(SAMPLERS, cell['sampler'])}"
