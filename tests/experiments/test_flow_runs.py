@@ -253,3 +253,27 @@ def test_the_page_states_the_sizes(digits):
             row = [name.replace("-", " ").title(), words, *counts, quick.optimisation.batch_size]
             row.append(f"{quick.optimisation.steps:,}, {small.optimisation.steps:,}")
             assert "| " + " | ".join(map(str, row)) + " |" in stated
+
+
+@pytest.mark.parametrize("lost", [0, 1, 10])
+def test_an_image_that_overflows_is_counted_and_many_are_a_lost_flow(
+    flows, digits, tmp_path, monkeypatch, lost
+):
+    class Blown:
+        def sample(self, y, generator):
+            images = torch.full((len(y), 1, 8, 8), 0.25)
+            images[:lost, 0, 0, 0] = torch.tensor(float("inf"))
+            images[:lost, 0, 0, 1] = torch.tensor(float("nan"))
+            return images
+
+    run = begun(tmp_path / "run", "glow", digits)
+    monkeypatch.setattr(FlowRun, "flow", lambda run: Blown())
+    heard = []
+    if lost > 2:
+        with pytest.raises(Diverged, match="10 of 100 samples are not finite"):
+            run.sample(torch.arange(100) % 10, Generator(0), heard.append)
+        return
+    images = run.sample(torch.arange(100) % 10, Generator(0), heard.append)
+    assert heard == [lost]
+    assert images[:lost, 0, 0, :2].tolist() == [[1.0, 0.5]] * lost
+    assert (images[lost:] == 0.25).all()

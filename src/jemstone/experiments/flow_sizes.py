@@ -67,7 +67,7 @@ _SIZES = {
     ("residual-flow", "digits"): _minutes(2, 4, 64, 64, 1e-2, quick=600, small=1200),
     ("residual-flow", "grey"): _minutes(2, 3, 32, 32, 5e-3, quick=350, small=1500),
     ("residual-flow", "colour"): _minutes(2, 3, 32, 32, 5e-3, quick=250, small=1600),
-    ("glow", "digits"): _minutes(2, 8, 64, 64, 1e-2, quick=1200, small=2400),
+    ("glow", "digits"): _minutes(2, 8, 64, 64, 3e-3, quick=1200, small=2400),
     ("glow", "grey"): _minutes(2, 8, 64, 64, 5e-3, quick=280, small=1100),
     ("glow", "colour"): _minutes(3, 8, 64, 64, 5e-3, quick=160, small=1050),
 }

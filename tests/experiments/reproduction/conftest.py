@@ -41,7 +41,8 @@ class Flow:
         on_metrics(self.steps, {"loss": 8.0})
         (self.path / "done").touch()
 
-    def sample(self, y, generator):
+    def sample(self, y, generator, overflowed):
+        overflowed(0)
         return generator.uniform((len(y), 1, 6, 6))
 
     def bits_per_dim(self, images, generator):

@@ -236,14 +236,16 @@ class _Opened:
         flow, data = self.one.flow, self.work.data
         assert flow is not None
         y = balanced_labels(self.work.plan.count, len(data.classes))
+        lost: list[int] = []
         pixels, cost = drawn(
-            lambda: flow.sample(y, _generator(self.one.seed)).clamp(0.0, 1.0),
+            lambda: flow.sample(y, _generator(self.one.seed), lost.append).clamp(0.0, 1.0),
             len(y),
             0,
             self.work.judging,
         )
         bits = flow.bits_per_dim(data.test, Generator(self.one.seed).fold("bits"))
-        return {**self.judged("flow", pixels, y, "intended", cost), "bits_per_dim": bits}
+        figures = self.judged("flow", pixels, y, "intended", cost)
+        return {**figures, "bits_per_dim": bits, "overflowed": sum(lost)}
 
     def judged(
         self, name: str, pixels: Tensor, y: Tensor, labels: str, cost: Mapping[str, Any]
