@@ -16,6 +16,7 @@ from survival_tables import guard, scaling, survival
 
 from jemstone.recipes import PAPERS
 from jemstone.report import figures
+from jemstone.report.reproduction import table_markdown
 
 ROOT = Path(__file__).parent.parent
 
@@ -235,6 +236,7 @@ def main(check):
         ("guard", "survival.md", guard),
         ("survival", "survival.md", survival),
         ("scaling", "scaling.md", scaling),
+        ("table1-digits", "reproduction.md", table_markdown),
         ("cifar10-trials", "data.md", tried),
         ("gradients-cifar10", "gradients.md", gradients),
         ("gradients-mnist", "gradients.md", gradients),
