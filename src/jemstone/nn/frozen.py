@@ -125,6 +125,7 @@ class Passage(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, network: FrozenWideResNet) -> Tensor:
+        """Return the logits of images (B, C, H, W)."""
         logits, ctx.saved = network.run(x)
         ctx.network, ctx.like = network, x.dtype
         return logits
@@ -132,6 +133,7 @@ class Passage(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        """Pull a gradient at the logits (B, K) back to the images."""
         return ctx.network.pulled(g, ctx.saved).to(ctx.like), None
 
 
