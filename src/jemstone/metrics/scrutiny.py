@@ -25,12 +25,12 @@ def scrutinise(samples: Seen, reference: Seen, train: Seen, generator: Generator
         generator: the randomness of subsets and resamples.
 
     Returns:
-        ``class_fid`` and ``class_fid_train``, the class-conditional Fréchet distance, and that of as
-        many training images of each class, which is what its small-sample bias alone gives;
+        ``class_fid`` and ``class_fid_train``, the class-conditional Fréchet distance, and that of
+        as many training images of each class, which is what its small-sample bias alone gives;
         ``vendi`` and ``vendi_held_out``, the Vendi score of samples and of equally many held-out
         images of each class; ``class_vendi`` and ``class_vendi_held_out``, the same within classes;
-        ``fid_infinity`` and ``curve``, see :func:`jemstone.metrics.frechet_curve`; and ``intervals``,
-        see :func:`jemstone.metrics.sample_intervals`.
+        ``fid_infinity`` and ``curve``, see :func:`jemstone.metrics.frechet_curve`; and
+        ``intervals``, see :func:`jemstone.metrics.sample_intervals`.
 
     Raises:
         Mistake: where there are too few images for a figure.

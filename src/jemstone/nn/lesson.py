@@ -33,6 +33,7 @@ class Lesson(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, block: _Teaches, *parameters: nn.Parameter) -> Tensor:
+        """Return the block's output for its input (B, C, H, W)."""
         out: Tensor
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, enabled=False):
@@ -45,6 +46,7 @@ class Lesson(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients at the input and at the parameters."""
         x, *saved = ctx.saved_tensors
         with torch.autocast(g.device.type, enabled=False):
             g = g.contiguous(memory_format=torch.channels_last)
