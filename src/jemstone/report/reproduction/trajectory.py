@@ -14,7 +14,7 @@ from jemstone.report.figure import png_address
 
 __all__ = ["frames_shown", "names_of", "stages_of", "trajectory_view"]
 
-_MOST_BYTES = 650_000  # of pixels, all classes together
+_MOST_BYTES = 600_000  # of pixels, all classes together
 _STRIP = 9  # frames
 # Okabe & Ito's, which the colour-blind tell apart, and four more
 _COLOURS = (
