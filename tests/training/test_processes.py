@@ -139,8 +139,11 @@ def test_a_judgement_by_two_is_that_of_one_to_the_last_digit(together):
     assert len(alone["robust_accuracy"]) > 10
     assert len(alone["ood"]) > 5
     assert len(alone["purification"]) == 1
+    del alone["machine"]  # which may give this process more threads than each of the two
     for rank in (0, 1):
-        assert read_json(together / f"judged-{rank}.json") == alone
+        judged = read_json(together / f"judged-{rank}.json")
+        del judged["machine"]
+        assert judged == alone
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
