@@ -6,7 +6,7 @@ import torch
 from jemstone.data import DataSet
 from jemstone.experiments import Eyes, begin
 from jemstone.experiments.ablations import ablate, pooled, sampling, train_ablations
-from jemstone.experiments.ablations.figures import figures_of, passes
+from jemstone.experiments.ablations.figures import sampled_figures
 from jemstone.experiments.ablations.question import decide
 from jemstone.experiments.ablations.sampling import questions, questions_of_jempp
 from jemstone.experiments.ablations.training import training_questions, variants
@@ -141,7 +141,7 @@ def test_the_default_stays_unless_another_is_clearly_better(rows, chosen, told):
 
 def test_passes_are_those_of_attack_and_walk(runs):
     run = runs["robust-jem"]
-    counted = {name: passes(run.sampler(name)) for name in ("init", "attack", "energy", "combined")}
+    counted = {name: run.sampler(name).passes for name in ("init", "attack", "energy", "combined")}
     assert counted == {"init": 0, "attack": 2, "energy": 2, "combined": 4}
 
 
@@ -180,7 +180,7 @@ def test_a_row_has_the_figures_of_its_setting(runs, data, eyes, monkeypatch):
     for row in found["rows"]:
         recipe = changed(run.recipe, {"sampling.contrast.factor": row["value"]})
         sampler = build_sampler(recipe, "combined", run.gaussian)
-        by_hand = figures_of(run.model(), sampler, eyes, **settings)
+        by_hand = sampled_figures(run.model(), sampler, eyes, **settings)
         assert row["fid"] == pytest.approx(by_hand["fid"])
         assert row["nearest"] == pytest.approx(by_hand["nearest"])
 

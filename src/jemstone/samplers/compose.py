@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from jemstone.samplers.walk import Walk
 from jemstone.types import EnergyModel, Generator, Init, Stage
 
 __all__ = ["Compose", "Sampler"]
@@ -48,10 +49,16 @@ class Compose:
         self, model: EnergyModel, x: Tensor, y: Tensor | None, generator: Generator
     ) -> Iterator[Tensor]:
         """Yield every image on the way."""
+        return (end for _, end in self.trace(model, x, y, generator))
+
+    def trace(
+        self, model: EnergyModel, x: Tensor, y: Tensor | None, generator: Generator
+    ) -> Iterator[tuple[Stage, Tensor]]:
+        """Yield every image on the way, after the stage that it is of."""
         for number, stage in enumerate(self.stages):
             end = x
             for end in stage.iterate(model, x, y, generator.fold(number)):
-                yield end
+                yield stage, end
             x = end
 
 
@@ -67,6 +74,11 @@ class Sampler:
         self.init = init
         self.stages = Compose(*stages)
 
+    @property
+    def passes(self) -> int:
+        """Passes through the network, forward and back, that an image takes."""
+        return sum(stage.steps for stage in self.stages.stages if isinstance(stage, Walk))
+
     def __call__(self, model: EnergyModel, y: Tensor, generator: Generator) -> Tensor:
         """Draw one image for each label.
 
@@ -81,6 +93,12 @@ class Sampler:
 
     def iterate(self, model: EnergyModel, y: Tensor, generator: Generator) -> Iterator[Tensor]:
         """Yield the init and every image on the way, for figures."""
+        return (x for _, x in self.trace(model, y, generator))
+
+    def trace(
+        self, model: EnergyModel, y: Tensor, generator: Generator
+    ) -> Iterator[tuple[Init | Stage, Tensor]]:
+        """Yield the init and every image on the way, after what it is of."""
         x = self.init(y, generator.fold("init"))
-        yield x
-        yield from self.stages.iterate(model, x, y, generator.fold("stages"))
+        yield self.init, x
+        yield from self.stages.trace(model, x, y, generator.fold("stages"))

@@ -9,8 +9,8 @@ import torch
 
 from jemstone.errors import Mistake
 from jemstone.experiments import Run
+from jemstone.experiments.figures import FIGURES
 from jemstone.experiments.reproduction import MATRIX, ROWS, check_work, networks, reproduce
-from jemstone.experiments.reproduction.figures import FIGURES
 from jemstone.experiments.reproduction.rows import CONTROL
 from jemstone.training import Diverged, Interrupted
 

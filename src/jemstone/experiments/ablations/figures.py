@@ -7,24 +7,23 @@ from typing import Any
 
 from jemstone.data import Images, to_bytes
 from jemstone.experiments.drawing import balanced_labels, draw
+from jemstone.experiments.figures import figures_of
 from jemstone.experiments.sight import Eyes
-from jemstone.metrics import compare, look
 from jemstone.model import JointEnergyModel
-from jemstone.samplers import Sampler, Walk
+from jemstone.samplers import Sampler
 from jemstone.training import Device
 from jemstone.types import Generator
 
-__all__ = ["FIGURES", "figures_of", "passes"]
+__all__ = ["FIGURES", "sampled_figures"]
 
-FIGURES = ("is", "fid", "precision", "recall", "density", "coverage", "agreement")
+_OF_IMAGES = (
+    *("is", "fid", "precision", "recall", "density", "coverage", "agreement"),
+    *("nearest", "spread"),
+)
+FIGURES = (*_OF_IMAGES, "seconds_per_image", "passes_per_image")
 
 
-def passes(sampler: Sampler) -> int:
-    """Count the passes through the network, forward and back, that an image takes."""
-    return sum(stage.steps for stage in sampler.stages.stages if isinstance(stage, Walk))
-
-
-def figures_of(
+def sampled_figures(
     model: JointEnergyModel,
     sampler: Sampler,
     eyes: Eyes,
@@ -46,21 +45,15 @@ def figures_of(
         device: where to draw, and in which precision.
 
     Returns:
-        :data:`FIGURES`, ``nearest`` (median distance in pixels to the nearest training image over
-        the held-out images' own), ``spread`` (of pixels within a class over the held-out
-        images'), ``seconds_per_image`` and ``passes_per_image``.
+        :data:`FIGURES`; those of images are :func:`jemstone.experiments.figures.figures_of`'s.
     """
     y = balanced_labels(count, classes)
     began = time.perf_counter()
     x = draw(model, sampler, y, generator.fold("samples"), device=device)
     seconds = (time.perf_counter() - began) / count
-    seen = look(Images(to_bytes(x), y), eyes.judge)
-    found = compare(seen, eyes.reference, eyes.learnt, eyes.yardstick)
-    near = found["nearest_neighbour"]
+    found = figures_of(Images(to_bytes(x), y), eyes)
     return {
-        **{name: found[name] for name in FIGURES},
-        "nearest": near["pixel"] / near["pixel_held_out"],
-        "spread": found["spread"]["pixel"],
+        **{name: found[name] for name in _OF_IMAGES},
         "seconds_per_image": seconds,
-        "passes_per_image": passes(sampler),
+        "passes_per_image": sampler.passes,
     }

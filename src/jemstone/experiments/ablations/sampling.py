@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 from jemstone.data import DataSet
-from jemstone.experiments.ablations.figures import figures_of
+from jemstone.experiments.ablations.figures import sampled_figures
 from jemstone.experiments.ablations.question import Choice, Question
 from jemstone.experiments.runs import Run
 from jemstone.experiments.sight import Eyes
@@ -76,7 +76,7 @@ def ablate(
                     models[of.path] = of.model().to(there.name)
                 recipe = changed(of.recipe, choice.fields)
                 kept[name] = finite(
-                    figures_of(
+                    sampled_figures(
                         models[of.path],
                         build_sampler(recipe, choice.sampler, of.gaussian),
                         eyes,

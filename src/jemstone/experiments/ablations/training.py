@@ -8,7 +8,7 @@ from typing import Any
 
 from jemstone.data import DataSet
 from jemstone.errors import Mistake
-from jemstone.experiments.ablations.figures import FIGURES, figures_of
+from jemstone.experiments.ablations.figures import FIGURES, sampled_figures
 from jemstone.experiments.ablations.question import Choice, Question
 from jemstone.experiments.begin import begin
 from jemstone.experiments.runs import Run
@@ -26,7 +26,6 @@ _SAMPLERS = ("energy", "combined")
 _L2_EPS = 0.5  # Santurkar et al.'s, in [0, 1]
 _BATCH = {"network.norm": "batch", "network.init": "default", "walk.mode": "batch"}  # JEM++'s
 _ATTACK_STEPS, _RESTARTS = 20, 2
-_NOTHING = (*FIGURES, "nearest", "spread", "seconds_per_image", "passes_per_image")
 
 
 def variants(recipe: Recipe) -> dict[str, dict[str, Any]]:
@@ -192,7 +191,7 @@ def _judged(
         run.train(data)
     except Diverged as diverged:
         lost: dict[str, Any] = dict.fromkeys(("accuracy", "robust_accuracy"))
-        samplers: Mapping[str, Any] = {name: dict.fromkeys(_NOTHING) for name in _SAMPLERS}
+        samplers: Mapping[str, Any] = {name: dict.fromkeys(FIGURES) for name in _SAMPLERS}
         return {"samplers": samplers, "classifier": lost | {"diverged": str(diverged)}}
     there = Device(run.device.name)
     model = run.model().to(there.name)
@@ -206,7 +205,7 @@ def _judged(
         restarts=_RESTARTS,
     )
     samplers = {
-        name: figures_of(
+        name: sampled_figures(
             model,
             run.sampler(name),
             eyes,

@@ -15,8 +15,9 @@ from jemstone.errors import Mistake, brief
 from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of_run
+from jemstone.experiments.figures import figures_of
 from jemstone.experiments.gradients import classes_in_turn, compare_gradients
-from jemstone.experiments.reproduction.figures import drawn, figures_of, passes
+from jemstone.experiments.reproduction.costs import drawn
 from jemstone.experiments.reproduction.networks import Trained
 from jemstone.experiments.reproduction.rows import CONTROL, MATRIX
 from jemstone.experiments.reproduction.work import Work
@@ -221,7 +222,7 @@ class _Opened:
             pixels, cost = drawn(
                 lambda: draw(case.model, sampler, y, stream, device=device),
                 len(y),
-                passes(sampler),
+                sampler.passes,
                 device,
             )
         intended = name not in ("buffer", "unconditional")

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from jemstone._version import __version__
+from jemstone.experiments.figures import FIGURES
 from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.reproduction.cells import REFERENCES, Cells
 from jemstone.experiments.reproduction.claims import judge_claims
-from jemstone.experiments.reproduction.figures import COSTS, FIGURES
+from jemstone.experiments.reproduction.costs import COSTS
 from jemstone.experiments.reproduction.networks import Trained
 from jemstone.experiments.reproduction.rows import CONTROL, MATRIX, ROWS, UNCONDITIONAL, Row
 from jemstone.experiments.reproduction.work import Work

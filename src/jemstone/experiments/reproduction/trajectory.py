@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from jemstone.data import to_bytes
 from jemstone.experiments.runs import Run
-from jemstone.samplers import PGD, SGLD, Clamp, ReduceContrast, Sampler
+from jemstone.samplers import PGD, SGLD, Clamp, ReduceContrast
 from jemstone.training import Device
-from jemstone.types import EnergyModel, Generator
+from jemstone.types import Generator, Init, Stage
 
-__all__ = ["frames", "trajectory"]
+__all__ = ["trajectory"]
 
-_STAGES = {PGD: "attack", ReduceContrast: "contrast", SGLD: "walk", Clamp: "clamp"}
+_STAGES = {PGD: "attack", ReduceContrast: "contrast", SGLD: "walk", Clamp: "clamp"}  # else: init
 _FRAMES = 80
 _CHAINS = 10
 
 
-def frames(
-    model: EnergyModel, sampler: Sampler, y: Tensor, generator: Generator
-) -> Iterator[tuple[str, Tensor]]:
-    """Yield the stage and the images of every step of a sampler.
-
-    Args:
-        model: the energy.
-        sampler: from scratch.
-        y: labels, int64 (B,).
-        generator: the randomness; the last images are the sampler's own.
-    """
-    x = sampler.init(y, generator.fold("init"))
-    yield "init", x
-    stream = generator.fold("stages")
-    for number, stage in enumerate(sampler.stages.stages):
-        name = next((name for kind, name in _STAGES.items() if isinstance(stage, kind)), "stage")
-        for x in stage.iterate(model, x, y, stream.fold(number)):  # noqa: B020 - walks on
-            yield name, x
+def _named(part: Init | Stage) -> str:
+    return next((name for kind, name in _STAGES.items() if isinstance(part, kind)), "init")
 
 
 @torch.no_grad()
@@ -58,7 +40,8 @@ def trajectory(run: Run, classes: tuple[str, ...], device: Device) -> dict[str, 
     model = run.model().to(device.name)
     y = torch.arange(min(len(classes), _CHAINS)).to(device.name)
     sampler = run.sampler("combined")
-    way = list(frames(model, sampler, y, Generator(run.seed).fold("samples")))
+    stream = Generator(run.seed).fold("samples")
+    way = [(_named(part), x) for part, x in sampler.trace(model, y, stream)]
     kept = _thinned([name for name, _ in way])
     energies, probabilities = [], []
     for place in kept:
