@@ -27,7 +27,7 @@ from jemstone.data import DataSet, Images, load
 from jemstone.files import write_json
 from jemstone.recipes import build_buffer, build_model, build_objective, changed, recipe_for
 from jemstone.samplers import ClassGaussian
-from jemstone.training import Device, TrainingState, join, train
+from jemstone.training import Device, Quiet, TrainingState, join, train
 from jemstone.types import Generator
 
 # Recipe, data and joint batch.
@@ -40,20 +40,11 @@ WORKS = (
 WARMUP = 5
 
 
-class Clock:
+class Clock(Quiet):
     """Notes the wall and this process's processor after every step."""
 
     def __init__(self):
         self.times = []
-
-    def on_metrics(self, step, metrics):
-        pass
-
-    def on_event(self, event):
-        pass
-
-    def on_checkpoint(self, state, model):
-        pass
 
     def wants_stop(self):  # asked in every process after every step but the last
         self.times.append((time.perf_counter(), time.process_time()))

@@ -10,7 +10,7 @@ import torch
 from jemstone.data import load
 from jemstone.experiments import begin
 from jemstone.recipes import changed, recipe_for
-from jemstone.training import Device
+from jemstone.training import Device, Quiet
 
 STEPS = [pytest.param(200, id="some"), pytest.param(10_000, id="many", marks=pytest.mark.stress)]
 TINY = {
@@ -24,7 +24,7 @@ TINY = {
 }
 
 
-class Meter:
+class Meter(Quiet):
     """Ten times in a run, count memory, open files and tensors."""
 
     def __init__(self, steps):
@@ -37,15 +37,6 @@ class Meter:
             files = len(list(Path("/proc/self/fd").iterdir()))
             tensors = sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
             self.seen.append((pages * resource.getpagesize(), files, tensors))
-
-    def on_event(self, event):
-        pass
-
-    def on_checkpoint(self, state, model):
-        pass
-
-    def wants_stop(self):
-        return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="asks /proc for memory and files")

@@ -12,6 +12,7 @@ from jemstone.files import read_tensors, write_tensors
 from jemstone.metrics import look
 from jemstone.nn import ConvNet, PlainNet
 from jemstone.random import Generator
+from jemstone.training import Quiet
 
 
 @pytest.fixture(scope="module")
@@ -24,18 +25,9 @@ def test_a_judge_is_trained_once_and_cached(digits, tmp_path, monkeypatch):
     monkeypatch.setattr("jemstone.experiments.judge._STEPS", 40)
     heard = []
 
-    class Ear:
+    class Ear(Quiet):
         def on_metrics(self, step, metrics):
             heard.append(step)
-
-        def on_event(self, event):
-            pass
-
-        def on_checkpoint(self, state, model):
-            pass
-
-        def wants_stop(self):
-            return False
 
     first = judge_for(digits, tmp_path, Ear())
     trained = len(heard)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,11 +21,11 @@ from torch import Tensor
 from jemstone.data import DataSet, fingerprint
 from jemstone.errors import Mistake, brief
 from jemstone.experiments.schooling import SEED, Schooling
-from jemstone.files import read_json, read_tensors, write_json, write_tensors
+from jemstone.files import read_json, read_tensors, sha256_of, write_json, write_tensors
 from jemstone.metrics import accuracy
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet, PlainNet
-from jemstone.training import Device, Listener, TrainingState, choose_device
+from jemstone.training import Device, Listener, Quiet, choose_device
 
 __all__ = ["Judge", "cache_folder", "judge_for", "judge_from"]
 
@@ -205,11 +205,11 @@ def _named(model: JointEnergyModel, data: str, path: Path, judged: float) -> Jud
     """Name a judge, so that its weights are told from those of any other."""
     config, kind = model.config["arguments"], model.config["architecture"]
     widths = "-".join(str(width) for width in config.get("widths") or [config["width"]])
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256_of(path)
     return Judge(f"{kind}-{widths}:{data}:{digest[:8]}", model, judged, digest)
 
 
-class _Teller:
+class _Teller(Quiet):
     """Say now and then where a training is."""
 
     def __init__(self, steps: int, progress: Callable[[str], None]) -> None:
@@ -222,12 +222,3 @@ class _Teller:
             self.told = step * _SAID // self.steps
             left = (self.steps - step) * metrics["seconds_per_step"] / 60
             self.progress(f"the judge: step {step:,} of {self.steps:,}, {left:.1f} min left")
-
-    def on_event(self, event: dict[str, Any]) -> None:
-        pass
-
-    def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
-        pass
-
-    def wants_stop(self) -> bool:
-        return False

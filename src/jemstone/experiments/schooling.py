@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +15,7 @@ from jemstone.model import JointEnergyModel
 from jemstone.nn import PlainNet
 from jemstone.nn.modes import evaluating
 from jemstone.objectives import CrossEntropy
-from jemstone.training import Device, Listener, Optimisation, TrainingState, train
+from jemstone.training import Device, Listener, Optimisation, Quiet, TrainingState, train
 from jemstone.types import Generator
 
 __all__ = ["SEED", "Schooling"]
@@ -128,19 +127,10 @@ class Schooling:
         return last.model.to("cpu")
 
 
-class _Last:
+class _Last(Quiet):
     """Remember the released weights."""
 
     model: JointEnergyModel
 
-    def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
-        pass
-
-    def on_event(self, event: dict[str, Any]) -> None:
-        pass
-
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
         self.model = model
-
-    def wants_stop(self) -> bool:
-        return False

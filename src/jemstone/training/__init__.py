@@ -3,7 +3,7 @@
 from jemstone.training.device import Device, choose_device
 from jemstone.training.gallery import Gallery, chains_shown, labels_shown, write_grid
 from jemstone.training.guard import Diverged, Guard, Guarding
-from jemstone.training.loop import Interrupted, Listener, released, train
+from jemstone.training.loop import Interrupted, Listener, Quiet, released, train
 from jemstone.training.optimisation import Optimisation
 from jemstone.training.processes import Processes, join
 from jemstone.training.run_folder import RunFolder
@@ -20,6 +20,7 @@ __all__ = [
     "Listener",
     "Optimisation",
     "Processes",
+    "Quiet",
     "RunFolder",
     "TensorBoard",
     "TrainingState",

@@ -22,7 +22,7 @@ from jemstone.training.recovery import roll_back
 from jemstone.training.state import TrainingState
 from jemstone.types import Batch, Generator, Objective
 
-__all__ = ["Interrupted", "Listener", "released", "train"]
+__all__ = ["Interrupted", "Listener", "Quiet", "released", "train"]
 
 _CALIBRATION_BATCHES = 50
 
@@ -58,6 +58,23 @@ class Listener(Protocol):
     def wants_stop(self) -> bool:
         """Tell whether the run shall be saved and left at the end of this step."""
         ...
+
+
+class Quiet:
+    """Hear of a run and do nothing. Who cares for one thing alone overrides that."""
+
+    def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
+        """Do nothing."""
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Do nothing."""
+
+    def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
+        """Do nothing."""
+
+    def wants_stop(self) -> bool:
+        """Return False."""
+        return False
 
 
 def train(

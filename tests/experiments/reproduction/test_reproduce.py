@@ -12,7 +12,7 @@ from jemstone.experiments import Run
 from jemstone.experiments.figures import FIGURES
 from jemstone.experiments.reproduction import MATRIX, ROWS, check_work, networks, reproduce
 from jemstone.experiments.reproduction.rows import CONTROL
-from jemstone.training import Diverged, Interrupted
+from jemstone.training import Diverged, Interrupted, Quiet
 
 
 def last(work, judge):
@@ -110,14 +110,8 @@ def test_what_pictures_are_made_of_is_there(outcome):
     ]
 
 
-class Stopper:
+class Stopper(Quiet):
     """Ask to stop after the first step."""
-
-    def on_metrics(self, step, metrics): ...
-
-    def on_event(self, event): ...
-
-    def on_checkpoint(self, state, model): ...
 
     def wants_stop(self):
         return True

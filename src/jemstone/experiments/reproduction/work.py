@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jemstone.data import DataSet
 from jemstone.experiments.reproduction.plan import Plan
-from jemstone.model import JointEnergyModel
-from jemstone.training import Device, Listener, TrainingState
+from jemstone.training import Device, Listener, Quiet
 
 __all__ = ["Watched", "Work"]
 
@@ -19,22 +17,9 @@ Watched = Callable[[str, int], AbstractContextManager[Listener]]
 """Of what is trained and for how many steps: who hears of it, and may stop it."""
 
 
-class _Nobody:
-    """Hear of a training, and say nothing."""
-
-    def on_metrics(self, step: int, metrics: dict[str, float]) -> None: ...
-
-    def on_event(self, event: dict[str, Any]) -> None: ...
-
-    def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None: ...
-
-    def wants_stop(self) -> bool:
-        return False
-
-
 @contextmanager
 def _unwatched(what: str, steps: int) -> Iterator[Listener]:
-    yield _Nobody()
+    yield Quiet()
 
 
 @dataclass(frozen=True)
