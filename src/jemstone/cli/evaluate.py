@@ -10,30 +10,26 @@ from typing import Any
 from jsonargparse import Namespace
 
 from jemstone.cli.console import results, say
+from jemstone.cli.eyes import eye_options, open_eye
 from jemstone.cli.parser import Parser, choose_for_judging, common_options
 from jemstone.data import DataSet, load
-from jemstone.errors import Mistake, unknown
+from jemstone.errors import Mistake
 from jemstone.experiments import (
     SUITES,
     Case,
-    Judge,
     Run,
     Settings,
     Store,
     case_of,
     case_of_run,
     judge_case,
-    judge_from,
     load_classifier,
 )
 from jemstone.files import check_new, sha256_of, write_json, write_whole
-from jemstone.metrics import Inception
 from jemstone.report import classification_table, generation_table, page
-from jemstone.training import Device, Processes, join
+from jemstone.training import Processes, join
 
 __all__ = ["run"]
-
-_FEATURES = ("judge", "inception")
 
 
 def run(argv: Sequence[str]) -> int:
@@ -106,7 +102,7 @@ def _case(arguments: Namespace, processes: Processes) -> Case:
             raise Mistake("--weights, --mean and --std go with --model; a run has its own")
         opened = Run.open(Path(arguments.run))
         data = _data(arguments, processes, opened)
-        options["judge"] = _judge(arguments, data, options["device"])
+        options["judge"] = open_eye(arguments, arguments.features, data, options["device"])
         return case_of_run(opened, data, settings, baseline=_baseline(arguments), **options)
     if arguments.weights is None or arguments.data is None:
         raise Mistake("--model needs --weights FILE.safetensors and --data NAME")
@@ -137,20 +133,6 @@ def _baseline(arguments: Namespace) -> Run | None:
     return None if arguments.baseline is None else Run.open(Path(arguments.baseline))
 
 
-def _judge(arguments: Namespace, data: DataSet, device: Device) -> Judge | Inception | None:
-    """Open the judge that is asked for; None for that of the data."""
-    if arguments.features not in _FEATURES:
-        raise unknown("--features", arguments.features, _FEATURES)
-    if arguments.features == "inception":
-        if arguments.judge is not None:
-            raise Mistake("--features inception is a judge of its own: leave --judge away")
-        weights = arguments.inception_weights
-        return Inception.load(Path(weights) if weights else None).to(device.name)
-    if arguments.inception_weights is not None:
-        raise Mistake("--inception_weights needs --features inception beside it")
-    return judge_from(Path(arguments.judge), data) if arguments.judge else None
-
-
 def _parser() -> Parser:
     parser = Parser(
         "evaluate",
@@ -163,9 +145,7 @@ def _parser() -> Parser:
     parser.add_argument("--data", type=str | None, help="by default the run's")
     parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
     parser.add_argument("--resize", type=int | None, help="pixels to fit the images of --data to")
-    parser.add_argument("--judge", type=str | None, help="FILE.safetensors; by default the data's")
-    parser.add_argument("--features", default="judge", help=", ".join(_FEATURES))
-    parser.add_argument("--inception_weights", type=str | None, help="file; by default downloaded")
+    eye_options(parser, "judge")
     parser.add_argument("--out", required=True, help="FILE.json")
     parser.add_argument("--html", type=str | None, help="FILE.html; the full suite writes one")
     parser.add_argument("--norm", type=str | None, help="of the attack: linf or l2")

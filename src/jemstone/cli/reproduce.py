@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
 import signal
 import sys
@@ -17,12 +15,12 @@ from typing import NoReturn
 from jsonargparse import Namespace
 
 from jemstone.cli.console import Watcher, say, watched
+from jemstone.cli.eyes import check_eye, eye_options, open_eye
 from jemstone.cli.parser import Parser, choose_for_judging, device_options
 from jemstone.data import DataSet, load
 from jemstone.errors import Mistake
-from jemstone.experiments import Judge, device_for, judge_from
+from jemstone.experiments import device_for, refuse_many
 from jemstone.experiments.reproduction import (
-    FEATURES,
     ROWS,
     Outcome,
     Plan,
@@ -30,9 +28,7 @@ from jemstone.experiments.reproduction import (
     check_work,
     reproduce,
 )
-from jemstone.files import read_text, write_json, write_whole
-from jemstone.memory import refuse_beyond_memory
-from jemstone.metrics import Inception
+from jemstone.files import read_text, sha256_of, write_json, write_whole
 from jemstone.report import draw_gradients
 from jemstone.report.reproduction import (
     draw_samples,
@@ -40,11 +36,10 @@ from jemstone.report.reproduction import (
     report_page,
     table_markdown,
 )
-from jemstone.training import Device, Interrupted
+from jemstone.training import Interrupted
 
 __all__ = ["run"]
 
-_COPIES = 16  # bytes of a sample's pixel: drawn, joined, rounded and looked at
 _FIGURES = {
     "figure1": ("robust-classifier/attack", "single robust classifier"),
     "figure2": ("jempp/energy", "JEM++"),
@@ -80,7 +75,7 @@ def run(argv: Sequence[str]) -> int:
         try:
             data = load(arguments.data, arguments.data_root, told=say)
             work = _work(arguments, plan, data, out)
-            judge = _judge(arguments, plan, data, work.judging)
+            judge = open_eye(arguments, plan.eye, data, work.judging)
             for outcome in reproduce(work, judge):
                 _write(out, outcome, data)
         except _Stopped as stopped:
@@ -94,12 +89,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _plan(arguments: Namespace) -> Plan:
     """Read what is asked for, in words alone."""
-    judge = None
-    if arguments.judge is not None:
-        try:
-            judge = hashlib.sha256(Path(arguments.judge).read_bytes()).hexdigest()
-        except OSError as error:
-            raise Mistake(f"--judge {arguments.judge} is not readable: {error.strerror}") from error
+    judge = None if arguments.judge is None else sha256_of(Path(arguments.judge))
     plan = Plan(
         arguments.data,
         tuple(arguments.seeds),
@@ -114,10 +104,7 @@ def _plan(arguments: Namespace) -> Plan:
         arguments.ablations,
         arguments.stability,
     )
-    if plan.eye == "inception" and judge is not None:
-        raise Mistake("--features inception is a judge of its own: leave --judge away")
-    if plan.eye != "inception" and arguments.inception_weights is not None:
-        raise Mistake("--inception_weights needs --features inception beside it")
+    check_eye(arguments, plan.eye)
     return plan
 
 
@@ -135,18 +122,8 @@ def _work(arguments: Namespace, plan: Plan, data: DataSet, out: Path) -> Work:
         progress=say,
     )
     check_work(work)
-    refuse_beyond_memory(work.plan.count * math.prod(data.shape) * _COPIES, f"--n {plan.count}")
+    refuse_many(work.plan.count, data.shape)
     return work
-
-
-def _judge(
-    arguments: Namespace, plan: Plan, data: DataSet, device: Device
-) -> Judge | Inception | None:
-    """Open the judge that is asked for; None for that of the data."""
-    if plan.eye == "inception":
-        weights = arguments.inception_weights
-        return Inception.load(Path(weights) if weights else None).to(device.name)
-    return judge_from(Path(arguments.judge), data) if arguments.judge else None
 
 
 def _write(out: Path, outcome: Outcome, data: DataSet) -> None:
@@ -215,11 +192,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--stability", action="store_true", help="count failures of short runs")
     parser.add_argument("--n", type=int | None, help="samples of each sampler; 1000, paper: 50000")
-    parser.add_argument("--judge", type=str | None, help="FILE.safetensors; by default the data's")
-    parser.add_argument(
-        "--features", type=str | None, help=f"{', '.join(FEATURES)}; by default that of the budget"
-    )
-    parser.add_argument("--inception_weights", type=str | None, help="file; by default downloaded")
+    eye_options(parser, None, "; by default that of the budget")
     parser.add_argument(
         "--weights", type=str | None, help="folder of DATA-RECIPE/model.safetensors, for seed 0"
     )

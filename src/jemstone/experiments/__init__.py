@@ -5,7 +5,7 @@ from jemstone.experiments.adopt import adopt
 from jemstone.experiments.begin import begin, device_for
 from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.doctor import Finding, examine, judged_from
-from jemstone.experiments.drawing import balanced_labels, draw
+from jemstone.experiments.drawing import balanced_labels, draw, refuse_many
 from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
 from jemstone.experiments.foreign import load_classifier
 from jemstone.experiments.gradients import InputGradients, compare_gradients, data_of
@@ -16,12 +16,13 @@ from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.runs import Run
-from jemstone.experiments.sight import Eyes
+from jemstone.experiments.sight import FEATURES, Eyes
 from jemstone.experiments.store import Store
 from jemstone.experiments.suites import PARTS, SUITES, Judgement, judge_case
 
 __all__ = [
     "ATTACKS",
+    "FEATURES",
     "PARTS",
     "SUITES",
     "Case",
@@ -58,6 +59,7 @@ __all__ = [
     "landscape",
     "load_classifier",
     "pooled",
+    "refuse_many",
     "seconds_per_step",
     "source_commit",
     "train_ablations",

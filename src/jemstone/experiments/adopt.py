@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
-import torch
-
 from jemstone.data import DataSet
-from jemstone.errors import Mistake, brief
+from jemstone.errors import Mistake
 from jemstone.experiments.begin import described, device_for, lay
+from jemstone.experiments.case import check_fit
 from jemstone.experiments.runs import Run
-from jemstone.files import check_new, write_json
+from jemstone.files import check_new, sha256_of, write_json
 from jemstone.model import JointEnergyModel
 from jemstone.recipes import Recipe, check_data, checked, read_recipe
 from jemstone.training import Device
@@ -54,8 +52,7 @@ def adopt(
     """
     check_new(path)
     trained = adoptable(weights, recipe, data)
-    file = weights / "model.safetensors"
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    digest = sha256_of(weights / "model.safetensors")
     steps = trained.optimisation.steps or 0
     environment = described(data, seed, source, root, None, device or device_for(data)) | {
         "checkpoint_every": max(1, steps),
@@ -91,16 +88,10 @@ def adoptable(weights: Path, recipe: Recipe, data: DataSet) -> Recipe:
         raise Mistake(f"{weights / 'recipe.yaml'}: optimisation.steps is not there")
     check_data(trained, data)
     model = JointEnergyModel.from_pretrained(weights)
-    x = data.test.first(2).x
-    try:
-        with torch.no_grad():
-            shape = tuple(model.logits(x).shape)
-    except (RuntimeError, ValueError) as error:
+    classes = model.config["arguments"]["classes"]
+    if classes != len(data.classes):
         raise Mistake(
-            f"{weights} cannot read {data.name}'s images, {data.shape}: {brief(error)}"
-        ) from error
-    if shape != (len(x), len(data.classes)):
-        raise Mistake(
-            f"{weights} tells {shape[-1]} classes apart, {data.name} has {len(data.classes)}"
+            f"{weights} tells {classes} classes apart, {data.name} has {len(data.classes)}"
         )
+    check_fit(model, data, str(weights), Device())
     return trained

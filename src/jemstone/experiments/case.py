@@ -37,7 +37,7 @@ from jemstone.nn.modes import held
 from jemstone.training import Device, Processes
 from jemstone.types import Generator
 
-__all__ = ["Case", "Settings"]
+__all__ = ["Case", "Settings", "check_fit"]
 
 # In [0, 1]: what the budgets train digits and mnist with, and the field's ball on photographs.
 _EPS = {"digits": 0.1, "mnist": 0.1, "fashion-mnist": 0.1}
@@ -117,7 +117,7 @@ class Case:
     def __post_init__(self) -> None:
         for name, model in (("the model", self.model), ("the baseline", self.baseline)):
             if model is not None:
-                _check_fit(model, self.data, name, self.device)
+                check_fit(model, self.data, name, self.device)
 
     @property
     def generator(self) -> Generator:
@@ -226,8 +226,14 @@ def _digest(model: JointEnergyModel) -> str:
     return digest_of({n: t.detach().cpu().contiguous() for n, t in state.items()})
 
 
-def _check_fit(model: JointEnergyModel, data: DataSet, name: str, device: Device) -> None:
+def check_fit(model: JointEnergyModel, data: DataSet, name: str, device: Device) -> None:
     """Refuse a model that does not answer two of the data's images with K finite logits each.
+
+    Args:
+        model: on the device.
+        data: that it shall be judged on.
+        name: of the model, in words.
+        device: where it is.
 
     Raises:
         Mistake: saying what it answers.

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from jemstone.memory import refuse_beyond_memory
 from jemstone.training import Device, Processes
 from jemstone.types import EnergyModel, Generator, SampleFrom
 
-__all__ = ["balanced_labels", "draw"]
+__all__ = ["balanced_labels", "draw", "refuse_many"]
+
+_COPIES = 16  # bytes of a sample's pixel: drawn, joined, rounded and looked at
 
 
 def balanced_labels(count: int, classes: int) -> Tensor:
     """Return ``0, 1, ..., K - 1, 0, 1, ...``: every class as often as any other, int64 (N,)."""
     return torch.arange(count) % classes
+
+
+def refuse_many(count: int, shape: Sequence[int]) -> None:
+    """Refuse more samples than memory holds, before they are drawn.
+
+    Args:
+        count: of samples, as ``--n`` asks for.
+        shape: (C, H, W) of each.
+
+    Raises:
+        Mistake: saying how many would fit.
+    """
+    refuse_beyond_memory(count * math.prod(shape) * _COPIES, f"--n {count}")
 
 
 @torch.no_grad()

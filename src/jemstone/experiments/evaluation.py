@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,11 @@ from jemstone.checkpoints import newest_checkpoint
 from jemstone.data import DataSet
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.case import Case, Settings
-from jemstone.experiments.drawing import balanced_labels, draw
+from jemstone.experiments.drawing import balanced_labels, draw, refuse_many
 from jemstone.experiments.judge import Judge
 from jemstone.experiments.runs import Run
 from jemstone.experiments.suites import SUITES, judge_case
 from jemstone.files import sha256_of
-from jemstone.memory import refuse_beyond_memory
 from jemstone.metrics import Inception
 from jemstone.model import JointEnergyModel
 from jemstone.training import Device, Processes, RunFolder
@@ -24,7 +22,6 @@ from jemstone.training import Device, Processes, RunFolder
 __all__ = ["SUITES", "balanced_labels", "case_of", "case_of_run", "draw", "evaluate"]
 
 _LEAST_PER_CLASS = 10
-_COPIES = 16  # bytes of a sample's pixel: drawn, joined, rounded and looked at
 
 
 def evaluate(
@@ -109,7 +106,7 @@ def case_of_run(
             f"{data.name} has {len(data.classes)} classes of {data.shape} images, the run "
             f"{run.classes} of {run.gaussian.shape}: judge it on data of its own shape"
         )
-    refuse_beyond_memory(settings.count * math.prod(data.shape) * _COPIES, f"--n {settings.count}")
+    refuse_many(settings.count, data.shape)
     device = device or Device(run.device.name)
     model = run.model().to(device.name)
     about = {

@@ -15,7 +15,10 @@ from jemstone.experiments.judge import Judge, cache_folder
 from jemstone.files import read_tensors, write_tensors
 from jemstone.metrics import Inception, Seen, agreement, inception_score, look, nearest_to
 
-__all__ = ["Eyes", "look_once", "open_eyes"]
+__all__ = ["FEATURES", "Eyes", "look_once", "open_eyes"]
+
+FEATURES = ("judge", "inception")
+"""Whose features figures of samples may stand on: the data's judge's, or Inception's."""
 
 _LARGE = 5000  # images; fewer are looked at again
 _BATCH = 256

@@ -15,12 +15,12 @@ from jemstone.data import TOYS, DataSet, fingerprint, set_name
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.flow_runs import FLOWS
 from jemstone.experiments.reproduction.rows import NETWORKS, ROWS, networks_of
+from jemstone.experiments.sight import FEATURES
 from jemstone.files import check_new, read_json, write_json
 from jemstone.recipes import BUDGETS, Recipe, changed, recipe_for, to_yaml
 
-__all__ = ["FEATURES", "Plan"]
+__all__ = ["Plan"]
 
-FEATURES = ("judge", "inception")
 _SAMPLES = {"paper": 50_000}
 _USUAL_SAMPLES = 1000
 _LEAST_PER_CLASS = 10
