@@ -14,11 +14,12 @@ from jemstone.baselines.flows import ImageFlow, bits
 from jemstone.errors import Mistake, brief
 from jemstone.files import read_tensors, sync, write_tensors
 from jemstone.training import Optimisation
+from jemstone.training.momenta import below, load_momenta, momenta
 from jemstone.types import Generator
 
 __all__ = ["FlowState"]
 
-_FLOW, _MOMENTS = "flow.", "optimiser."
+_FLOW, _MOMENTA = "flow.", "optimiser."
 
 
 @dataclass
@@ -77,10 +78,8 @@ class FlowState:
 
     def save(self, file: Path) -> None:
         """Write the state: the file is the new one or the one before, never a part."""
-        moments = self.optimiser.state_dict()["state"]
         tensors = {f"{_FLOW}{name}": value for name, value in self.flow.state_dict().items()}
-        for number, slots in moments.items():
-            tensors |= {f"{_MOMENTS}{number}.{name}": value for name, value in slots.items()}
+        tensors |= {f"{_MOMENTA}{name}": value for name, value in momenta(self.optimiser).items()}
         tensors["step"] = torch.tensor(self.step)
         tensors["seconds"] = torch.tensor(self.seconds, dtype=torch.float64)
         write_tensors(file, tensors)
@@ -94,18 +93,8 @@ class FlowState:
         """
         tensors = read_tensors(file)
         try:
-            weights = {k.removeprefix(_FLOW): v for k, v in tensors.items() if k.startswith(_FLOW)}
-            self.flow.load_state_dict(weights)
-            parameters = list(self.flow.parameters())
-            slots: dict[int, dict[str, Tensor]] = {}
-            for key, value in tensors.items():
-                if key.startswith(_MOMENTS):
-                    number, name = key.removeprefix(_MOMENTS).split(".")
-                    if name != "step" and value.shape != parameters[int(number)].shape:
-                        raise ValueError(f"{key} has another shape than its weights")
-                    slots.setdefault(int(number), {})[name] = value
-            groups = self.optimiser.state_dict()["param_groups"]
-            self.optimiser.load_state_dict({"state": slots, "param_groups": groups})
+            self.flow.load_state_dict(below(_FLOW, tensors))
+            load_momenta(self.optimiser, below(_MOMENTA, tensors))
             self.step, self.seconds = int(tensors["step"]), float(tensors["seconds"])
         except (KeyError, ValueError, RuntimeError, IndexError, TypeError) as error:
             raise Mistake(f"{file} does not fit this flow: {brief(error)}") from error

@@ -20,11 +20,11 @@ from jemstone.files import read_json, read_tensors, sync, write_json, write_tens
 from jemstone.model import JointEnergyModel
 from jemstone.samplers import ReplayBuffer
 from jemstone.training.guard import Watch
+from jemstone.training.momenta import below, load_momenta, momenta
 from jemstone.training.processes import Processes
 
 __all__ = ["Snapshot", "TrainingState", "chains_files", "read_record"]
 
-_MOMENTA = {"momentum_buffer", "step", "exp_avg", "exp_avg_sq"}  # of SGD and Adam
 _TRAIL = 2
 _WRITTEN = ("model.safetensors", "config.json", "training.safetensors", "training.json")
 
@@ -205,14 +205,13 @@ class TrainingState:
         record, tensors = snapshot.record, snapshot.tensors
         self.step, self.metrics = record["step"], record["metrics"]
         self.watch = snapshot.watch()
-        self.model.load_state_dict(_below("model.", tensors))
-        average = _below("average.", tensors)
+        self.model.load_state_dict(below("model.", tensors))
+        average = below("average.", tensors)
         self.average = None
         if average:
             self.average = copy.deepcopy(self.model)
             self.average.load_state_dict(average)
-        self.optimiser.state.clear()
-        self._load_momenta(_below("optimiser.", tensors))
+        load_momenta(self.optimiser, below("optimiser.", tensors))
         if self.buffer is not None and snapshot.chains is not None:
             self.buffer.images.copy_(snapshot.chains)
 
@@ -246,26 +245,9 @@ class TrainingState:
         if self.average is not None:
             for name, value in self.average.state_dict().items():
                 tensors[f"average.{name}"] = value
-        for number, slots in self.optimiser.state_dict()["state"].items():
-            for name, value in slots.items():
-                if value is not None:
-                    tensors[f"optimiser.{number}.{name}"] = torch.as_tensor(value)
+        for name, value in momenta(self.optimiser).items():
+            tensors[f"optimiser.{name}"] = value
         return tensors
-
-    def _load_momenta(self, tensors: dict[str, Tensor]) -> None:
-        parameters = self.optimiser.param_groups[0]["params"]
-        for key, value in tensors.items():
-            number, name = key.split(".")
-            parameter = parameters[int(number)]
-            if name not in _MOMENTA or int(number) < 0:
-                raise Mistake(f"no optimiser here keeps '{key}'")
-            if value.shape == parameter.shape:  # in the parameter's memory format
-                value = torch.empty_like(parameter).copy_(value)
-            elif name != "step" or value.dim():
-                raise Mistake(f"the optimiser's '{key}' has another shape than its weights")
-            else:  # Adam counts its steps in place
-                value = value.clone()
-            self.optimiser.state[parameter][name] = value
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -288,7 +270,3 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
