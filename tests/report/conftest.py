@@ -74,10 +74,15 @@ def stability(count=6):
                     },
                 }
             )
-        lost = sum(run["failed"] for run in runs)
+        ends = sorted(run["step"] for run in runs if run["failed"])
+        lost = len(ends)
         recipes[name] = {
             "runs": runs,
             "failure_rate": lost / count,
+            "failure_curve": {
+                "step": [0, *ends, 800],
+                "share": [number / count for number in (*range(lost + 1), lost)],
+            },
             "interval": [max(0.0, lost / count - 0.2), min(1.0, lost / count + 0.3)],
             "by_learning_rate": {
                 "0.05": {"n": count // 2, "failed": 0, "interval": [0.0, 0.4]},

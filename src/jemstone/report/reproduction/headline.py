@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jemstone.report.reproduction.matrix import PAPERS, best_cell, cell_told
-from jemstone.report.reproduction.table import DONE
+from jemstone.report.reproduction.table import is_done
 from jemstone.report.reproduction.words import mean_of, score
 
 __all__ = ["findings", "headline"]
@@ -48,7 +48,7 @@ def findings(result: Mapping[str, Any]) -> list[str]:
 
 
 def _findings(result: Mapping[str, Any]) -> Iterator[str]:
-    rows = [row for row in result["rows"] if (row.get("status") or DONE) == DONE]
+    rows = [row for row in result["rows"] if is_done(row)]
     for name, word, best in (("fid", "lowest FID", min), ("is", "highest IS", max)):
         found = {row["id"]: mean_of(row.get(name)) for row in rows}
         known = {key: value for key, value in found.items() if value is not None}
@@ -93,7 +93,7 @@ def _findings(result: Mapping[str, Any]) -> Iterator[str]:
     missing = [
         f"{row.get('model') or row['id']} ({row['status']})"
         for row in result["rows"]
-        if (row.get("status") or DONE) != DONE
+        if not is_done(row)
     ]
     if missing:
         yield f"Rows without figures: {', '.join(missing)}."

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from jemstone.report.reproduction.table import DONE
+from jemstone.report.reproduction.table import is_done
 from jemstone.report.reproduction.words import NETWORKS, SAMPLERS, mean_of, named, score
 
 __all__ = ["PANELS", "PAPERS", "best_cell", "cell_told", "controls_told", "panels"]
@@ -76,9 +76,8 @@ def _shaded(
     if own is not None and max(known) > min(known):
         shade = _DEEPEST * (own - min(known)) / (max(known) - min(known))
     text, _, error = score(cell.get(name), percent).removesuffix(" %").partition(" ± ")
-    status = cell.get("status") or DONE
     return {
-        "text": text if status == DONE else status,
+        "text": text if is_done(cell) else cell["status"],
         "error": error,
         "shade": f"{shade:.3f}",
         "papers": place in PAPERS,

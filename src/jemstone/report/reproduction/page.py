@@ -15,7 +15,7 @@ from jemstone.report.reproduction.headline import findings, headline
 from jemstone.report.reproduction.matrix import controls_told, panels
 from jemstone.report.reproduction.pictures import CLASSES, in_rows
 from jemstone.report.reproduction.plots import ablation_plots, stability_plots, training_plots
-from jemstone.report.reproduction.table import DONE, SHARES, footnotes, lines
+from jemstone.report.reproduction.table import DONE, SHARES, footnotes, is_done, lines
 from jemstone.report.reproduction.trajectory import trajectory_view
 from jemstone.report.reproduction.words import (
     NETWORKS,
@@ -122,7 +122,7 @@ def _marked(line: dict[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     """Write a line's cells, and mark those that are the best of their column."""
     best, printed = {}, {}
     for name, choose in _BEST.items():
-        measured = [mean_of(row.get(name)) for row in result["rows"] if _is_done(row)]
+        measured = [mean_of(row.get(name)) for row in result["rows"] if is_done(row)]
         best[name] = choose([value for value in measured if value is not None], default=None)
         papers = [(row.get("paper") or {}).get(name) for row in result["rows"]]
         printed[name] = choose([value for value in papers if value is not None], default=None)
@@ -136,10 +136,6 @@ def _marked(line: dict[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
         "best": {n for n in _BEST if row and mean_of(figures.get(n)) == best[n] is not None},
         "papers_best": {n for n in _BEST if row and line["paper"][n] == printed[n] is not None},
     }
-
-
-def _is_done(row: Mapping[str, Any]) -> bool:
-    return (row.get("status") or DONE) == DONE
 
 
 def _more(result: Mapping[str, Any]) -> dict[str, str]:

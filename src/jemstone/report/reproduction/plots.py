@@ -161,15 +161,10 @@ def _survival(figure: Any, stability: Mapping[str, Any]) -> bool:
         runs = recipe.get("runs") or ()
         if not runs:
             continue
-        any_run = True
-        last = stability.get("steps") or max(run["step"] or 0 for run in runs)
-        # What ended useless failed when it was looked at: at its last step.
-        ends = sorted(last if run["step"] is None else run["step"] for run in runs if run["failed"])
-        steps = [0, *ends, last]
-        alive = [1 - failed / len(runs) for failed in [*range(len(ends) + 1), len(ends)]]
+        any_run, curve = True, recipe["failure_curve"]
         axis.step(
-            steps,
-            alive,
+            curve["step"],
+            [1 - share for share in curve["share"]],
             where="post",
             color=COLOURS[number % len(COLOURS)],
             label=f"{named(NETWORKS, name)} ({len(runs)} runs)",

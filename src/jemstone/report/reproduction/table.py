@@ -7,7 +7,7 @@ from typing import Any
 
 from jemstone.report.reproduction.words import ABSENT, features_told, mean_of, score
 
-__all__ = ["DONE", "SHARES", "footnotes", "lines", "seeds_told", "table_markdown"]
+__all__ = ["DONE", "SHARES", "footnotes", "is_done", "lines", "seeds_told", "table_markdown"]
 
 DONE = "done"
 _COLUMNS = {
@@ -20,6 +20,11 @@ _COLUMNS = {
 }
 SHARES = ("agreement", "accuracy", "robust_accuracy")
 _UNPRINTED = {"is": None, "fid": None}
+
+
+def is_done(row: Mapping[str, Any]) -> bool:
+    """Tell whether a row or a cell has figures."""
+    return (row.get("status") or DONE) == DONE
 
 
 def lines(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -117,10 +122,10 @@ def _footnotes(result: Mapping[str, Any]) -> Iterator[str]:
         yield f"robust accuracy: under {'; '.join(attacks)}, in [0, 1] pixels"
     for row in result["rows"]:
         model = row.get("model") or row["id"]
-        if (row.get("status") or DONE) != DONE:
+        if not is_done(row):
             yield f"{model} {row['status']}: {row.get('error') or 'no reason was recorded'}"
         for seed, why in (row.get("failed_seeds") or {}).items():
-            if (row.get("status") or DONE) == DONE:
+            if is_done(row):
                 yield f"{model}, seed {seed}, is left out: {why}"
 
 
