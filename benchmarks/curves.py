@@ -1,7 +1,7 @@
 """Measure how time and peak memory of a robust-jem iteration grow, one size at a time.
 
     python benchmarks/curves.py --out docs/results/curves.json
-    python benchmarks/curves.py --quick --out /tmp/curves.json      # does it run?
+    python benchmarks/curves.py --quick --out runs/curves.json      # does it run?
 
 Each point is measured in a process of its own, so that its peak memory is its own; rounds go
 through all points of a curve in turn, so that a slow minute hits them alike. Time needs an idle

@@ -10,12 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from jemstone._version import __version__
 from jemstone.data import NAMES, DataSet, data_root, fingerprint
 from jemstone.errors import Mistake
-from jemstone.experiments.provenance import source_commit
+from jemstone.experiments.provenance import source_commit, versions
 from jemstone.experiments.runs import Run
 from jemstone.files import check_name, check_new, write_json
 from jemstone.recipes import (
@@ -130,11 +127,8 @@ def described(
         "seed": seed,
         "device": device.name,
         "bf16": device.bf16,
-        "threads": torch.get_num_threads(),
-        "jemstone": __version__,
+        **versions(),
         "commit": source_commit(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
         "machine": platform.machine(),
     }
 

@@ -30,7 +30,7 @@ def refuse_many(count: int, shape: Sequence[int]) -> None:
         shape: (C, H, W) of each.
 
     Raises:
-        Mistake: saying how many would fit.
+        Mistake: where they do not fit.
     """
     refuse_beyond_memory(count * math.prod(shape) * _COPIES, f"--n {count}")
 

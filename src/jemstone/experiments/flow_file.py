@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 from jemstone.baselines.flows import FLOWS, Architecture
+from jemstone.data import DataSet, fingerprint
 from jemstone.errors import Mistake, brief
 from jemstone.experiments.flow_sizes import FlowSize
 from jemstone.files import is_file, read_json
 from jemstone.recipes import checked, recipe_for, recipe_from
 
-__all__ = ["read_flow"]
+__all__ = ["flow_file", "read_flow"]
 
 _LARGEST = 2**16  # of sides, channels and classes
 _NEEDED = {
@@ -27,6 +30,29 @@ _NEEDED = {
     "checkpoint_every": int,
     "device": str,
 }
+
+
+def flow_file(name: str, data: DataSet, budget: str, seed: int, size: FlowSize) -> dict[str, Any]:
+    """Return what ``flow.json`` says of a run that is the same wherever it is trained.
+
+    Args:
+        name: of the flow.
+        data: to learn.
+        budget: ``quick``, ``small`` or ``paper``.
+        seed: of everything random.
+        size: of the flow and its training, resolved.
+    """
+    about = {
+        "flow": name,
+        "data": data.name,
+        "data_fingerprint": fingerprint(data),
+        "shape": data.shape,
+        "classes": len(data.classes),
+        "budget": budget,
+        "seed": seed,
+        **dataclasses.asdict(size),
+    }
+    return dict(json.loads(json.dumps(about)))  # as it will be read: tuples are lists
 
 
 def read_flow(file: Path) -> tuple[dict[str, Any], FlowSize]:

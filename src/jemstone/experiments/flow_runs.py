@@ -6,8 +6,6 @@ The folder holds ``flow.json`` (which flow, on what, how large), ``checkpoint.sa
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jemstone._version import __version__
 from jemstone.baselines.flows import (
     ESTIMATORS,
     FLOWS,
@@ -28,10 +25,10 @@ from jemstone.baselines.flows import (
 )
 from jemstone.data import Augmentation, DataSet, Epochs, Images, fingerprint, to_bytes
 from jemstone.errors import Mistake
-from jemstone.experiments.flow_file import read_flow
+from jemstone.experiments.flow_file import flow_file, read_flow
 from jemstone.experiments.flow_sizes import FlowSize, size_for
 from jemstone.experiments.flow_state import FlowState
-from jemstone.experiments.provenance import source_commit
+from jemstone.experiments.provenance import source_commit, versions
 from jemstone.files import check_new, is_file, read_tensors, write_json
 from jemstone.training import Device, Diverged, Interrupted, RunFolder, choose_device
 from jemstone.types import Generator
@@ -97,17 +94,7 @@ class FlowRun:
                 is not installed.
         """
         size = (size or size_for(name, data, budget)).resolved(len(data.train))
-        about = {
-            "flow": name,
-            "data": data.name,
-            "data_fingerprint": fingerprint(data),
-            "shape": data.shape,
-            "classes": len(data.classes),
-            "budget": budget,
-            "seed": seed,
-            **dataclasses.asdict(size),
-        }
-        about = json.loads(json.dumps(about))  # as it will be read: tuples are lists
+        about = flow_file(name, data, budget, seed, size)
         if path.is_dir() and any(path.iterdir()):
             begun = cls.open(path)
             if {key: begun.about[key] for key in about} != about:
@@ -120,11 +107,8 @@ class FlowRun:
             "checkpoint_every": checkpoint_every
             or max(1, (size.optimisation.steps or 0) // _CHECKPOINTS),
             "device": (device or Device()).name,
-            "threads": torch.get_num_threads(),
-            "jemstone": __version__,
+            **versions(),
             "commit": source_commit(),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
             "machine": platform.machine(),
         }
         write_json(path / "flow.json", about)

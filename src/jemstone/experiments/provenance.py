@@ -13,7 +13,17 @@ import torch
 from jemstone._version import __version__
 from jemstone.training import Device
 
-__all__ = ["machine", "source_commit"]
+__all__ = ["machine", "source_commit", "versions"]
+
+
+def versions() -> dict[str, Any]:
+    """Return what numbers depend on beside the device: threads and versions."""
+    return {
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "jemstone": __version__,
+    }
 
 
 def machine(device: Device) -> dict[str, Any]:
@@ -27,11 +37,8 @@ def machine(device: Device) -> dict[str, Any]:
         "device": device.name,
         "gpu": torch.cuda.get_device_name() if on_gpu else None,
         "precision": "bf16" if device.bf16 else "fp32",
-        "threads": torch.get_num_threads(),
         "arch": platform.machine(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "jemstone": __version__,
+        **versions(),
     }
 
 

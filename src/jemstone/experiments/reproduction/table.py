@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 
-from jemstone._version import __version__
 from jemstone.experiments.figures import FIGURES
-from jemstone.experiments.provenance import source_commit
+from jemstone.experiments.provenance import source_commit, versions
 from jemstone.experiments.reproduction.cells import REFERENCES, Cells
 from jemstone.experiments.reproduction.claims import judge_claims
 from jemstone.experiments.reproduction.costs import COSTS
@@ -126,14 +125,11 @@ def table(
         "judge": told,
         "reference_is": eyes.best_score,
         "environment": {
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
+            **versions(),
             "device": work.training.name,
             "bf16": work.training.bf16,
             "judged": str(work.judging),
-            "python": platform.python_version(),
             "machine": platform.machine(),
-            "jemstone": __version__,
         },
         "rows": [_row(ROWS[row], measured) for row in plan.rows],
         "references": [
