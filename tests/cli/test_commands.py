@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -291,22 +290,12 @@ def test_a_doctor_reads_a_run(run, capsys):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_the_run_goes_on(number, tmp_path):
+def test_a_signal_saves_and_the_run_goes_on(number, tmp_path, interrupted):
     folder = tmp_path / "run"
     steps = ["--steps", "2000", "--checkpoint_every", "1000"]
-    argv = [sys.executable, "-m", "jemstone", "train", "jempp", "--out", str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [*argv, *steps, *SMALL], stderr=subprocess.PIPE, text=True, env=environment
-    )
-    metrics = folder / "metrics.jsonl"
-    for _ in range(600):
-        if metrics.is_file() or process.poll() is not None:
-            break
-        time.sleep(0.1)
-    process.send_signal(number)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 128 + number, told
+    argv = ["train", "jempp", "--out", str(folder), *steps, *SMALL]
+    code, told = interrupted(argv, folder / "metrics.jsonl", number, patience=60, timeout=60)
+    assert code == 128 + number, told
     assert f"jemstone train --resume {folder}" in told
     saved = json.loads((folder / "checkpoint/training.json").read_text())["step"]
     assert 0 < saved < 2000

@@ -1,11 +1,7 @@
 """``jemstone reproduce``: what it writes, what it refuses, and how it stops."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -114,22 +110,11 @@ def test_recipes_are_printed_as_they_would_be_run(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_the_same_command_goes_on(number, argv, tmp_path):
+def test_a_signal_saves_and_the_same_command_goes_on(number, argv, tmp_path, interrupted):
     steps = [*ROW, "--steps", "100000"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jemstone", *argv, *steps],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
     metrics = tmp_path / "out/runs/classifier-0/metrics.jsonl"
-    for _ in range(2400):
-        if metrics.is_file() or process.poll() is not None:
-            break
-        time.sleep(0.1)
-    process.send_signal(number)
-    _, told = process.communicate(timeout=120)
-    assert process.returncode == 128 + number, told
+    code, told = interrupted([*argv, *steps], metrics, number)
+    assert code == 128 + number, told
     assert "the same command goes on" in told
     saved = json.loads((tmp_path / "out/runs/classifier-0/checkpoint/training.json").read_text())
     assert saved["step"] > 0
