@@ -22,7 +22,7 @@ NETWORKS = {
 
 @pytest.fixture
 def lessons(monkeypatch):
-    """Count the blocks that learn by hand."""
+    """Count the parts that learn by hand."""
     taken, real = [], Lesson.apply
     monkeypatch.setattr(Lesson, "apply", lambda *args: taken.append(1) or real(*args))
     return taken
@@ -51,7 +51,7 @@ def test_gradients_and_statistics_are_the_networks_own(network, dtype, tolerance
     assert not lessons
     with learning(taught):
         found = gradient(taught, x)
-    assert len(lessons) == 2 * 3
+    assert len(lessons) == 2 * (3 + 1)
     atol = tolerance * float(expected.abs().max())
     torch.testing.assert_close(found, expected, rtol=tolerance, atol=atol)
     for mine, theirs in zip(taught.buffers(), model.buffers(), strict=True):

@@ -167,3 +167,11 @@ def test_a_file_without_the_statistics_is_a_mistake(tensors, tmp_path):
         write_tensors(path, tensors)
     with pytest.raises(Mistake, match=r"init.safetensors"):
         ClassGaussian.load(path)
+
+
+def test_draws_in_the_midst_of_bf16_training_are_in_float32(generator):
+    images, labels = torch.rand(40, 1, 4, 4), torch.arange(40) % 2
+    init, y = ClassGaussian.fit(images, labels), torch.arange(8) % 2
+    with torch.autocast("cpu", torch.bfloat16):
+        found = init(y, generator)
+    assert torch.equal(found, init(y, generator))

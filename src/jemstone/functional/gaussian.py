@@ -160,7 +160,9 @@ def draw_gaussian(
     x, rank = means[y], factors.shape[2]
     for k in y.unique().tolist():
         members = y == k
-        x[members] += normal[members, :rank] @ factors[k].T
+        # A draw is in its own precision, in the midst of bf16 training too.
+        with torch.autocast(x.device.type, enabled=False):
+            x[members] += normal[members, :rank] @ factors[k].T
     return x if deviations is None else x + deviations[y] * normal[:, rank:]
 
 

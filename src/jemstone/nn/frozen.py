@@ -107,17 +107,32 @@ class FrozenHead:
     bias: Tensor
     scale: Tensor | None
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, Saved]:
+    def __call__(self, x: Tensor) -> tuple[Tensor, tuple[Saved]]:
         a, saved = self.activation(x)
-        return F.linear(a.to(self.weight.dtype).mean(dim=(2, 3)), self.weight, self.bias), saved
+        return F.linear(self.pooled(a), self.weight, self.bias), (saved,)
 
-    def pulled(self, g: Tensor, saved: Saved) -> Tensor:
-        """Pull a gradient at the logits back to the trunk's output."""
-        a = saved[0]
+    def pooled(self, a: Tensor) -> Tensor:
+        """Return the mean over the image."""
+        return a.to(self.weight.dtype).mean(dim=(2, 3))
+
+    def spread(self, g: Tensor, a: Tensor) -> Tensor:
+        """Pull a gradient at the logits back to what the mean is over."""
         pooled = g @ self.weight / (a.shape[2] * a.shape[3])
         pooled = pooled if self.scale is None else pooled * self.scale
         spread = pooled.to(a.dtype)[:, :, None, None].expand_as(a)
-        return self.activation.pulled(spread.contiguous(memory_format=torch.channels_last), saved)
+        return spread.contiguous(memory_format=torch.channels_last)
+
+    def pulled(self, g: Tensor, saved: tuple[Saved]) -> Tensor:
+        """Pull a gradient at the logits back to the trunk's output."""
+        (kept,) = saved
+        return self.activation.pulled(self.spread(g, kept[0]), kept)
+
+    def learned(self, g: Tensor, x: Tensor, saved: tuple[Saved]) -> tuple[Tensor, list[Tensor]]:
+        """Return what :meth:`pulled` does, and the gradients of parameters, in their order."""
+        (kept,) = saved
+        g = g.to(self.weight.dtype)
+        back, norm = _learned(self.activation, self.spread(g, kept[0]), kept)
+        return back, [*norm, g.T @ self.pooled(kept[0]), g.sum(dim=0)]
 
 
 class Passage(torch.autograd.Function):

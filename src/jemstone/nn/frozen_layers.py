@@ -176,6 +176,6 @@ class Layer:
         for axis, (size, stride) in enumerate(zip((height, width), self.stride, strict=True), 1):
             seen = seen.unfold(axis, size, stride)
         seen = seen.permute(0, 1, 2, 4, 5, 3).reshape(-1, height * width * channels)
-        weight = g.permute(1, 0, 2, 3).reshape(out, -1) @ seen
+        weight = g.permute(1, 0, 2, 3).reshape(out, -1).contiguous() @ seen
         weight = weight.view(out, height, width, channels).permute(0, 3, 1, 2)
         return weight, g.sum(dim=(0, 2, 3), dtype=torch.float32)

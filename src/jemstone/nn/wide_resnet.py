@@ -125,11 +125,11 @@ class Head(nn.Module):
         logits: Tensor = self.linear(h)
         return logits
 
-    def frozen(self, mode: str) -> FrozenHead:
-        """Return the head as a walk reads it."""
+    def frozen(self, mode: str, dtype: torch.dtype, tracks: bool = False) -> FrozenHead:
+        """Return the head as a walk reads it, or a lesson, which moves running statistics."""
         affine = None if mode == "batch" else _scale_and_shift(self.norm)
         weight, bias = self.linear.weight.detach(), self.linear.bias.detach()
-        activation = _frozen_activation(self.norm, mode)
+        activation = _frozen_activation(self.norm, mode, tracks)
         return FrozenHead(activation, weight, bias, None if affine is None else affine[0])
 
 
@@ -235,11 +235,10 @@ class WideResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h: Tensor = self.stem(x)
         if self.by_hand and self._teachable(x):
-            for block in self.trunk:
-                h = Lesson.apply(h, block, *block.parameters())
-        else:
-            h = self.trunk(h)
-        logits: Tensor = self.head(h)
+            for part in (*self.trunk, self.head):
+                h = Lesson.apply(h, part, *part.parameters())
+            return h
+        logits: Tensor = self.head(self.trunk(h))
         return logits
 
     def _teachable(self, x: Tensor) -> bool:
@@ -276,5 +275,5 @@ class WideResNet(nn.Module):
             return None
         blocks = [part.frozen(mode, dtype) for part in self.trunk if isinstance(part, Block)]
         return FrozenWideResNet(
-            Layer.of(self.stem, dtype), blocks, self.head.frozen(mode), self.split
+            Layer.of(self.stem, dtype), blocks, self.head.frozen(mode, dtype), self.split
         )
