@@ -11,6 +11,8 @@ from jemstone.experiments import judge_purification, judge_robustness
 from jemstone.functional.balls import L2
 from jemstone.metrics import Purified, accuracy, robust_accuracy
 from jemstone.metrics.laws import LAWS, grey_radius
+from jemstone.model import JointEnergyModel
+from jemstone.nn import WideResNet
 from jemstone.random import Generator
 from jemstone.samplers import SGLD
 
@@ -54,6 +56,20 @@ def by_radius(rows, attack):
 def test_an_honest_number_fulfils_every_law(honest):
     assert set().union(*broken(honest).values()) == set()
     assert {name for row in honest for name in row["laws"]} == LAWS.keys()
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_a_network_whose_weights_stand_still_stands_as_often(norm, images):
+    x = images[0][:30]
+    model = JointEnergyModel(WideResNet(1, 10, depth=10, width=1, norm=norm)).eval()
+    with torch.no_grad():
+        y = model.logits(x).argmax(dim=1)
+    asked = {"eps": [0.02], "steps": 4, "restarts": 1, "autoattack_steps": 3, "queries": 40}
+    plain, still = (judge_robustness(f, x, y, **asked) for f in (model.logits, model))
+    assert 0 < min(row["value"] for row in plain) < 1
+    for row, other in zip(still, plain, strict=True):
+        assert row["attack"] == other["attack"]
+        assert row["value"] == pytest.approx(other["value"], abs=1.5 / len(x))
 
 
 def test_rows_are_those_of_the_contract(honest, perceptron, images, digits):

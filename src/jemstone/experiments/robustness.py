@@ -114,7 +114,7 @@ def judge_robustness(
     strong = [ball(norm, e) for e in sorted({float(e) for e in eps})]
     victim = Victim(model)
     bench = AttackBench(
-        victim,
+        victim.frozen(images[:1].to(victim.device)),
         images,
         labels,
         generator=generator or Generator(0),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from jemstone.functional.energies import (
     marginal_energy,
 )
 from jemstone.metrics.classification import check_labels, check_logits, device_of
+from jemstone.model import JointEnergyModel
 from jemstone.random import Generator
 from jemstone.samplers import PGD
 from jemstone.types import EnergyModel, Potential
@@ -34,6 +36,7 @@ __all__ = [
     "check_images",
     "pgd_survivors",
     "step_for",
+    "still",
 ]
 
 Classifier = EnergyModel | Callable[[Tensor], Tensor]
@@ -62,6 +65,22 @@ class Victim:
         self.module = owner if isinstance(owner, nn.Module) else None
         self.device = device_of(self.module)
 
+    def frozen(self, x: Tensor) -> Victim:
+        """Return the classifier as a long attack reads it: its weights stand still meanwhile.
+
+        Logits and their gradients at images are its own, up to rounding; what is not faster so is
+        returned as it is.
+
+        Args:
+            x: images that the attack starts from (B, C, H, W).
+        """
+        model = still(self.model, x)
+        if model is self.model:
+            return self
+        victim = Victim(model)
+        victim.module = self.module  # whose weights name it
+        return victim
+
     def logits(self, x: Tensor) -> Tensor:
         """Return ``f(x)``, (B, K).
 
@@ -83,6 +102,16 @@ class Victim:
         """Tell which images are classified as labelled, bool (B,)."""
         with torch.no_grad():
             return self.logits(x).argmax(dim=-1) == y
+
+
+def still(model: Any, x: Tensor) -> Any:
+    """Return a model as a walk reads it, see :meth:`JointEnergyModel.frozen`; others as they are.
+
+    Args:
+        model: the classifier, in eval mode.
+        x: images that the walk starts from (B, C, H, W).
+    """
+    return model.frozen("eval", x) if isinstance(model, JointEnergyModel) else model
 
 
 class Siege:
@@ -196,7 +225,7 @@ def pgd_survivors(
         Mistake: for pixels outside [0, 1], labels that are not of the model's classes, or logits
             that are not finite.
     """
-    siege = Siege(model, x, y, generator)
+    siege = Siege(still(model, x), x, y, generator)
     rows = [siege.stands.clone()]
     for number, threat in enumerate(balls):
         if threat.eps > 0:
