@@ -15,7 +15,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from recipes import commit
+from state import commit
 
 from jemstone.data import Images, fingerprint, to_bytes
 from jemstone.experiments import Run, balanced_labels, draw, judge_for, judge_from

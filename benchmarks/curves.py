@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import torch
+from state import commit
 
 from jemstone.data import DataSet, Images
 from jemstone.files import write_json
@@ -126,7 +127,7 @@ def processes(quick):
     from scaling import measured
 
     steps = 2 if quick else 20
-    taken = [measured("robust-jem", 64, count, steps) for count in (1, 2)]
+    taken = [measured("robust-jem", "cifar10", 64, count, steps) for count in (1, 2)]
     return [
         {"processes": count, "seconds": row["wall"], "processor_seconds": row["processor"]}
         for count, row in zip((1, 2), taken, strict=True)
@@ -167,17 +168,11 @@ def main():
         parser.error("--out names the file")
     rounds = 1 if arguments.quick else arguments.rounds
     base, wanted = (QUICK, QUICK_CURVES) if arguments.quick else (POINT, CURVES)
-    found = {
-        name: curve(name, values, base, rounds, arguments.precision)
-        for name, values in wanted.items()
-    }
-    found["processes"] = [] if arguments.quick else processes(arguments.quick)
     out = Path(arguments.out)
-    git = ["git", "-C", str(Path(__file__).parent)]
     about = {
-        "command": f"python benchmarks/curves.py --out {out} --rounds {rounds}",
+        "command": " ".join(["python", *sys.argv]),
         "seed": 0,
-        "commit": subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip(),
+        "commit": None if arguments.quick else commit(),
         "machine": {
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
@@ -188,8 +183,13 @@ def main():
         "work": "robust-jem iteration, WRN-10",
         "at": base,
     }
+    found = {}
+    for name, values in wanted.items():
+        found[name] = curve(name, values, base, rounds, arguments.precision)
+        write_json(out, {**about, "curves": found})
+    found["processes"] = processes(arguments.quick)
     write_json(out, {**about, "curves": found})
-    draw({name: rows for name, rows in found.items() if rows}, out.with_suffix(".svg"))
+    draw(found, out.with_suffix(".svg"))
     print(out)
     return None
 

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import torch
-from recipes import commit, mean_and_deviation
+from recipes import mean_and_deviation
+from state import commit
 
 from jemstone.data import Images, fingerprint, load, to_bytes
 from jemstone.errors import Mistake

@@ -13,12 +13,12 @@ import argparse
 import hashlib
 import platform
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import torch
+from state import commit
 
 from jemstone.data import load
 from jemstone.experiments import begin
@@ -44,12 +44,15 @@ SANE = {"none": (0.05,), "batch": (0.1,)}
 TENSORS = ("model.safetensors", "training.safetensors", "chains-0.safetensors")
 
 
-def measured(norm, rate, seed, arm, arguments, data):
+def measured(norm, rate, seed, arm, arguments, data, state):
     """Train one run and say how it ended."""
     folder = Path(arguments.runs) / f"{norm}-{rate:g}-{seed}-{arm}"
     file = folder.with_name(f"{folder.name}.json")
     if file.is_file():
-        return read_json(file)
+        result = read_json(file)
+        if result["commit"] != state:
+            sys.exit(f"{file} is of another state of the code: choose other --runs")
+        return result
     fields = SMALL | {
         "network.norm": norm,
         "walk.mode": "batch" if norm == "batch" else "eval",
@@ -68,6 +71,7 @@ def measured(norm, rate, seed, arm, arguments, data):
         diverged = str(told)
     events = list(RunFolder(folder).events())
     result = {
+        "commit": state,
         "norm": norm,
         "learning_rate": rate,
         "seed": seed,
@@ -122,18 +126,6 @@ def key(result):
     return result["norm"], result["learning_rate"], result["seed"]
 
 
-def commit():
-    """Name the state of the code; a state with changes of its own is not measured."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    changes = subprocess.run(
-        [*git, "status", "--porcelain", "../src", "."], capture_output=True, text=True
-    )
-    if changes.stdout.strip():
-        sys.exit("commit the changes in src and benchmarks before you measure")
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    return head.stdout.strip()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
@@ -149,7 +141,7 @@ def main():
         for rates in (FAILING, *([SANE] if number < arguments.sane_seeds else [])):
             cells = [(norm, rate) for norm, values in rates.items() for rate in values]
             for cell in cells:
-                results += [measured(*cell, seed, arm, arguments, data) for arm in RETRIES]
+                results += [measured(*cell, seed, arm, arguments, data, state) for arm in RETRIES]
         keep(results, state, arguments, data)
     for arm, rows in summary(results).items():
         print(arm, {name: f"{row['well']}/{row['of']}" for name, row in rows.items()})

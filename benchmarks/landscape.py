@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import torch
-from recipes import commit
+from state import commit
 
 from jemstone.data import TOYS, load
 from jemstone.experiments import Landscape, Run, begin, data_landscape, landscape

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from recipes import commit
+from state import commit
 
 from jemstone.data import load
 from jemstone.experiments import begin

@@ -20,7 +20,7 @@ import types
 from pathlib import Path
 
 import torch
-from recipes import commit
+from state import commit
 from torch import nn
 
 from jemstone.baselines.plain_data import PlainImages

@@ -10,11 +10,11 @@ import argparse
 import json
 import platform
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
 import torch
+from state import commit
 
 from jemstone.data import load
 from jemstone.errors import Mistake
@@ -50,16 +50,6 @@ def judged(name, seed, arguments):
     result["commit"] = commit()
     write_json(file, result)
     return result
-
-
-def commit():
-    """Name the state of the code; a state with changes of its own is not measured."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    changes = subprocess.run([*git, "status", "--porcelain", "src"], capture_output=True, text=True)
-    if changes.stdout.strip():
-        sys.exit("commit the changes in src before you measure")
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    return head.stdout.strip()
 
 
 def mean_and_deviation(values):

@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 import torch
+from state import commit
 
 from jemstone.data import DataSet, Images, load
 from jemstone.files import write_json
@@ -121,10 +122,7 @@ def main():
     if arguments.work:
         measure(arguments.work, arguments.data, arguments.batch, arguments.steps)
         return
-    git = ["git", "-C", str(Path(__file__).parent)]
-    changes = [*git, "status", "--porcelain", "../src", "."]
-    dirty = subprocess.check_output(changes, text=True).strip()
-    commit = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
+    state = commit()
     worlds, times = (1, arguments.processes), {}
     for _ in range(arguments.rounds):
         for work in WORKS:
@@ -145,7 +143,7 @@ def main():
     figures = {
         "command": " ".join(["python", *sys.argv]),
         "seed": 0,
-        "commit": None if dirty else commit,
+        "commit": state,
         "rounds": arguments.rounds,
         "steps": arguments.steps,
         "machine": {

@@ -18,6 +18,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import torch
+from state import commit
 
 from jemstone.files import read_json, write_json
 
@@ -118,15 +119,6 @@ def measured(name):
         "seconds": round(time.perf_counter() - began, 1),
         "commit": commit(),
     }
-
-
-def commit():
-    """Name the state of the code; a state with changes of its own is not measured."""
-    git = ["git", "-C", str(ROOT)]
-    changes = subprocess.check_output([*git, "status", "--porcelain", "src", "tests", "benchmarks"])
-    if changes.strip():
-        sys.exit("commit the changes in src, tests and benchmarks before you measure")
-    return subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
 
 
 def main():

@@ -37,7 +37,9 @@ def survival(results):
         cells = [row["what"], f"{row['asked']:,}", f"{row['held']:,}", str(row["failed"])]
         lines.append("| " + " | ".join(cells) + " |")
     source = "From [docs/results/survival.json](results/survival.json)."
-    return "\n".join([*lines, "", f"*asked* and *survived* count cases, *failed* counts tests. {source}"])
+    return "\n".join(
+        [*lines, "", f"*asked* and *survived* count cases, *failed* counts tests. {source}"]
+    )
 
 
 def scaling(results):

@@ -208,7 +208,10 @@ def inserted(text, name, table):
     """Return a page's text with one table between its marks replaced."""
     block = f"<!-- table: {name} -->\n{table}\n<!-- end -->"
     marks = f"<!-- table: {name} -->.*?<!-- end -->"
-    return re.sub(marks, lambda _: block, text, flags=re.DOTALL)
+    page, found = re.subn(marks, lambda _: block, text, flags=re.DOTALL)
+    if found != 1:
+        sys.exit(f"the marks of the table {name} are {'gone' if not found else 'there twice'}")
+    return page
 
 
 def main(check):

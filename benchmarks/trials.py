@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import torch
-from recipes import commit
+from state import commit
 
 from jemstone.data import Images, load
 from jemstone.experiments import begin

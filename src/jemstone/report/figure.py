@@ -55,7 +55,12 @@ def draw_panels(
 
 
 def tiled(x: Tensor, rows: int) -> Tensor:
-    """Lay images (R * n, C, H, W) out in R rows, a pixel of grey between them."""
+    """Lay images (R * n, C, H, W) out in R rows, a pixel of grey between them.
+
+    Of what is neither grey nor colour, the channels stand side by side.
+    """
+    if x.shape[1] not in (1, 3):
+        x = torch.cat(x.split(1, dim=1), dim=-1)
     x = torch.nn.functional.pad(x, (1, 1, 1, 1), value=0.5)
     x = x.unflatten(0, (rows, -1)).permute(0, 3, 1, 4, 2)  # R, H, n, W, C
     tiled = x.flatten(2, 3).flatten(0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from jemstone.data import Epochs
 from jemstone.experiments.bench.roofline import matrix_work
@@ -105,12 +106,14 @@ def _init(work: Work, device: Device) -> Call:
 
 
 def _data(work: Work, device: Device) -> Call:
-    images = images_of(work, 2 * work.batch).train
-    augment, epochs = (
-        recipe_of(work, "jempp").augmentation,
-        Epochs(images, work.batch, Generator(0)),
-    )
-    return lambda: augment(epochs.batch(0).x, Generator(0))
+    images, recipe = images_of(work, 2 * work.batch).train, recipe_of(work, "jempp")
+    epochs = Epochs(images, work.batch, Generator(0))
+
+    def batch() -> Tensor:
+        x = recipe.augmentation(epochs.batch(0).x, Generator(0))
+        return x + recipe.noise * Generator(1).normal(x.shape)
+
+    return batch
 
 
 def _features(work: Work, device: Device) -> Call:
