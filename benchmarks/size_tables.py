@@ -3,11 +3,10 @@
 
 def trials(results):
     """Lay out each trial: what was changed, and what came of it."""
-    lines = ["| changed | accuracy | robust accuracy | seconds |", "|---|---|---|---|"]
+    lines = ["| changed | accuracy | robust accuracy |", "|---|---|---|"]
     for name, row in results["rows"].items():
         figures = [f"{100 * row[key]:.1f}" for key in ("accuracy", "robust_accuracy")]
-        seconds = f"{row['seconds']:.0f}"
-        cells = ["diverged"] * 2 + ["-"] if "diverged" in row else [*figures, seconds]
+        cells = ["diverged"] * 2 if "diverged" in row else figures
         lines.append("| " + " | ".join([name, *cells]) + " |")
     file = f"results/{results['data']}-trials.json"
     return "\n".join(
@@ -15,8 +14,8 @@ def trials(results):
             *lines,
             "",
             f"`{results['data']}`, `{results['recipe']}`, {results['steps']} steps, one seed, "
-            f"{results['held_out']:,} held-out images, {results['attack']}; seconds of one thread, "
-            f"on a machine that did other things beside. From [docs/{file}]({file}).",
+            f"{results['held_out']:,} held-out images, {results['attack']}. "
+            f"From [docs/{file}]({file}).",
         ]
     )
 

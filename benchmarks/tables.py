@@ -240,7 +240,8 @@ def main(check):
         ("survival", "survival.md", survival),
         ("scaling", "scaling.md", scaling),
         ("table1-digits", "reproduction.md", table_markdown),
-        ("cifar10-trials", "data.md", tried),
+        ("cifar10-trials", "budgets.md", tried),
+        ("mnist-trials", "budgets.md", tried),
         ("gradients-cifar10", "gradients.md", gradients),
         ("gradients-mnist", "gradients.md", gradients),
     ):
