@@ -19,7 +19,7 @@ from jemstone.checkpoints import checkpoints
 from jemstone.errors import Mistake, brief
 from jemstone.files import read_json, read_tensors, write_json, write_tensors
 from jemstone.functional.energies import joint_energy, marginal_energy
-from jemstone.nn import build, outline
+from jemstone.nn import WideResNet, build, outline
 
 __all__ = ["JointEnergyModel", "Normalise"]
 
@@ -111,23 +111,24 @@ class JointEnergyModel(nn.Module):
         classifier can be walked by PYLD.
         """
         split = getattr(self.classifier, "split", None)
-        stem, rest = split() if split is not None else (nn.Identity(), self.classifier)
+        stem, rest = split() if callable(split) else (nn.Identity(), self.classifier)
         return nn.Sequential(self.normalise, stem), JointEnergyModel(rest)
 
     def frozen(self, mode: str, x: Tensor) -> JointEnergyModel:
         """Return the energy as a walk reads it: while the walk lasts, its weights stand still.
 
         Energies and their gradients at images are the model's own, up to rounding; parameters get
-        no gradient. A classifier that has a method ``frozen(mode, x)`` says what is faster then;
-        any other is returned as it is.
+        no gradient. What is not faster so is returned as it is; see
+        :meth:`jemstone.nn.WideResNet.frozen`. The weights are shared, and must not move meanwhile.
 
         Args:
             mode: of the walk, ``eval`` or ``batch``.
             x: images that it starts from (B, C, H, W).
         """
-        freeze = getattr(self.classifier, "frozen", None)
-        classifier = freeze(mode, x) if freeze is not None else None
-        if classifier is None or type(self) is not JointEnergyModel:
+        if type(self) is not JointEnergyModel or not isinstance(self.classifier, WideResNet):
+            return self
+        classifier = self.classifier.frozen(mode, x)
+        if classifier is None:
             return self
         model = JointEnergyModel(classifier)
         model.normalise = self.normalise

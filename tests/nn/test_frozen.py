@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from jemstone.data import load
+from jemstone.errors import Mistake
 from jemstone.functional.balls import Linf
 from jemstone.functional.energies import energy, grad_x, marginal, towards_label
 from jemstone.metrics import frechet_distance
@@ -78,16 +79,13 @@ def test_in_bf16_gradients_point_where_those_of_float32_do(network, mode, channe
     assert alike.median() > 0.98
 
 
-def test_it_stands_still_while_the_weights_move(settled):
-    model, x = settled()
-    frozen = model.eval().frozen("eval", x)
-    before = frozen.logits(x)
-    with torch.no_grad():
-        model.classifier.stem.weight.add_(1.0)
-    assert not torch.equal(model.logits(x), before)
+CHANGES = (
+    *("group", "silu", "hook", "convnet", "empty", "subclass", "flag"),
+    *("slope", "padding", "dilation", "no statistics", "no affine map"),
+)
 
 
-@pytest.mark.parametrize("change", ["group", "silu", "hook", "convnet", "empty", "subclass"])
+@pytest.mark.parametrize("change", CHANGES)
 def test_what_cannot_be_frozen_is_walked_as_it_is(change, settled):
     config = {"group": {"norm": "group"}, "silu": {"activation": "silu"}}.get(change, {})
     model, x = settled(**config)
@@ -103,7 +101,37 @@ def test_what_cannot_be_frozen_is_walked_as_it_is(change, settled):
             pass
 
         model = Own(model.classifier)
-    assert model.frozen("eval", x) is model
+    if change == "flag":
+        model.classifier = ConvNet(3, 5, width=4)
+        model.classifier.frozen = True
+    block = None if change in ("convnet", "flag") else model.classifier.trunk[0].residual
+    if change == "slope":
+        block[1].negative_slope = 0.01
+    if change == "padding":
+        block[2].padding_mode = "circular"
+    if change == "dilation":
+        block[2].dilation = block[2].padding = (2, 2)
+    if change == "no statistics":
+        block[0].running_mean = block[0].running_var = None
+    if change == "no affine map":
+        block[0] = torch.nn.BatchNorm2d(16, affine=False)
+    assert model.eval().frozen("eval", x) is model
+
+
+def test_without_a_gradient_nothing_is_kept(settled):
+    model, x = settled()
+    frozen = model.eval().frozen("eval", x)
+    watched = x.clone().requires_grad_()
+    torch.testing.assert_close(frozen.logits(x), frozen.logits(watched))
+    assert not frozen.logits(x).requires_grad
+    assert frozen.classifier.run(x, keeps=False)[1] == []
+
+
+def test_batch_norm_of_one_value_a_channel_is_refused(settled):
+    model, x = settled()
+    narrow = torch.nn.functional.avg_pool2d(x[:1], 2)  # the last blocks see one pixel
+    with MODES["batch"](model), pytest.raises(Mistake, match="more than one value"):
+        model.frozen("batch", narrow).logits(narrow)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -74,7 +74,10 @@ def test_in_bf16_gradients_are_as_near_to_float32_as_the_networks_own(network, s
     assert all(parameter.grad.dtype == torch.float32 for parameter in taught.parameters())
 
 
-CHANGES = ("off", "eval", "no grad", "images", "group", "silu", "hook", "subclass", "momentum")
+CHANGES = (
+    *("off", "eval", "no grad", "images", "group", "silu", "hook", "subclass", "momentum"),
+    *("slope", "padding"),
+)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -92,6 +95,10 @@ def test_what_cannot_be_taught_is_passed_as_it_is(change, lessons, settled):
             pass
 
         model = JointEnergyModel(Own(3, 5, 10, 1)).train()
+    if change == "slope":
+        model.classifier.trunk[0].residual[1].negative_slope = 0.01
+    if change == "padding":
+        model.classifier.trunk[0].residual[2].padding_mode = "circular"
     if change == "momentum":
         model.classifier.head.norm.momentum = None
     with learning(model), torch.set_grad_enabled(change != "no grad"):
@@ -109,9 +116,10 @@ def test_gradients_are_known_once(lessons, settled):
     (first,) = torch.autograd.grad(loss, stem, create_graph=True)
     with pytest.raises(RuntimeError, match="differentiable"):
         first.sum().backward()
+    assert lessons
 
 
-def test_hooks_of_parameters_hear_their_gradients(settled):
+def test_hooks_of_parameters_hear_their_gradients(lessons, settled):
     model, x = settled()
     heard = []
     for parameter in model.train().parameters():
@@ -119,13 +127,15 @@ def test_hooks_of_parameters_hear_their_gradients(settled):
     with learning(model):
         loss_of(model, x).backward()
     assert len(heard) == len(list(model.parameters()))
+    assert lessons
 
 
-def test_weights_that_stand_still_get_no_gradient(settled):
+def test_weights_that_stand_still_get_no_gradient(lessons, settled):
     model, x = settled()
     norm = next(m for m in model.modules() if isinstance(m, nn.BatchNorm2d))
     norm.weight.requires_grad_(False)
     with learning(model.train()):
         loss_of(model, x).backward()
     assert norm.weight.grad is None
+    assert lessons
     assert norm.bias.grad is not None

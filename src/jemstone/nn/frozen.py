@@ -173,20 +173,28 @@ class FrozenWideResNet(nn.Module):
         self.stem, self.blocks, self.head, self.split = stem, blocks, head, split
 
     def forward(self, x: Tensor) -> Tensor:
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            return self.run(x, keeps=False)[0]
         logits: Tensor = Passage.apply(x, self)
         return logits
 
     @torch.no_grad()
-    def run(self, x: Tensor) -> tuple[Tensor, list[Any]]:
-        """Return the logits, and what the way back needs."""
+    def run(self, x: Tensor, keeps: bool = True) -> tuple[Tensor, list[Any]]:
+        """Return the logits (B, K), and what the way back needs.
+
+        Args:
+            x: images (B, C, H, W).
+            keeps: whether there is a way back; without one nothing is held.
+        """
         with torch.autocast(x.device.type, enabled=False):
             h = self.stem(x.to(self.stem.weight.dtype, memory_format=torch.channels_last))
             saved: list[Any] = [x]
             for block in self.blocks:
                 h, kept = block(h)
-                saved.append(kept)
+                if keeps:
+                    saved.append(kept)
             logits, kept_by_head = self.head(h)
-        return logits, [*saved, kept_by_head]
+        return logits, [*saved, kept_by_head] if keeps else []
 
     @torch.no_grad()
     def pulled(self, g: Tensor, saved: list[Any]) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from jemstone.errors import Mistake
 from jemstone.nn.frozen_layers import SLOPE, fuses
 from jemstone.nn.kernels import pulled_activation, pulled_norm, scaled
 
@@ -95,6 +96,11 @@ class NormedActivation(Activation):
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Saved]:
         norm = self.norm
+        if x.numel() == x.shape[1]:
+            raise Mistake(
+                "batch norm needs more than one value a channel: take larger batches or images, "
+                "or network.norm group"
+            )
         if self.tracks:
             assert norm.num_batches_tracked is not None
             norm.num_batches_tracked.add_(1)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from jemstone.errors import Mistake, unknown
 from jemstone.nn.frozen import FrozenBlock, FrozenHead, FrozenWideResNet
 from jemstone.nn.frozen_activations import Activation, NormedActivation, ScaledActivation
-from jemstone.nn.frozen_layers import Layer
+from jemstone.nn.frozen_layers import SLOPE, Layer
 from jemstone.nn.lesson import Lesson
 
 __all__ = ["ACTIVATIONS", "INITS", "NORMS", "WideResNet"]
@@ -27,7 +27,7 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda channels: nn.Identity(),
 }
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "leaky-relu": lambda: nn.LeakyReLU(0.2),
+    "leaky-relu": lambda: nn.LeakyReLU(SLOPE),
     "silu": nn.SiLU,
 }
 INITS = ("default", "he")
@@ -134,15 +134,24 @@ class Head(nn.Module):
 
 
 _FREEZABLE = (
-    nn.BatchNorm2d,
-    nn.Conv2d,
     nn.Identity,
-    nn.LeakyReLU,
     nn.Linear,
     nn.Sequential,
     Block,
     Head,
 )
+
+
+def _as_built(part: nn.Module) -> bool:
+    """Tell whether a part is as this file builds it: a type does not say slope or padding."""
+    if type(part) is nn.LeakyReLU:
+        return part.negative_slope == SLOPE
+    if type(part) is nn.Conv2d:
+        like = (part.groups, part.dilation, part.padding_mode)
+        return like == (1, (1, 1), "zeros") and part.bias is not None
+    if type(part) is nn.BatchNorm2d:
+        return part.affine and part.running_var is not None
+    return type(part) in _FREEZABLE
 
 
 class WideResNet(nn.Module):
@@ -251,7 +260,7 @@ class WideResNet(nn.Module):
     def _plain(self, x: Tensor) -> bool:
         """Tell whether the network is what its class says, on a processor, and no hook looks."""
         parts = [module for module in self.modules() if module is not self]
-        plain = type(self) is WideResNet and all(type(part) in _FREEZABLE for part in parts)
+        plain = type(self) is WideResNet and all(map(_as_built, parts))
         hooked = any(part._forward_hooks or part._forward_pre_hooks for part in (self, *parts))
         told = any(part._backward_hooks or part._backward_pre_hooks for part in (self, *parts))
         return x.device.type == "cpu" and len(x) > 0 and plain and not hooked and not told
