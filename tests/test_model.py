@@ -53,6 +53,12 @@ def test_a_classifier_is_an_energy_with_its_normalisation_inside(name, mean, std
     torch.testing.assert_close(model.predict(x), logits.softmax(dim=1))
 
 
+@pytest.mark.parametrize("std", [0.0, -1.0, [0.5, 0.0], float("nan")])
+def test_a_division_by_nothing_is_refused(std):
+    with pytest.raises(Mistake, match="std is above zero"):
+        JointEnergyModel(torch.nn.Flatten(), 0.5, std)
+
+
 @every_classifier
 @normalisations
 def test_the_rest_reads_the_stem_as_the_model_reads_the_image(name, mean, std, x, y):

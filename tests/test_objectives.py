@@ -4,6 +4,7 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
+from jemstone.errors import Mistake
 from jemstone.functional.balls import L2, Linf
 from jemstone.objectives import AdversarialCrossEntropy, CrossEntropy, MaximumLikelihood, Sum
 from jemstone.random import Generator
@@ -202,7 +203,7 @@ def test_a_part_of_weight_zero_is_not_computed(place, batch, smooth):
 
 @pytest.mark.parametrize("parts", [(), ((0.0, refuses),), ((0.0, refuses), (0.0, refuses))])
 def test_a_sum_of_nothing_is_refused(parts):
-    with pytest.raises(ValueError, match="non-zero weight"):
+    with pytest.raises(Mistake, match="non-zero weight"):
         Sum(*parts)
 
 

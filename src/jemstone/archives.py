@@ -96,7 +96,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of numpy, about headers that are odd
             yield archive
-    except Mistake:
+    except (Mistake, MemoryError):
         raise
     except Exception as error:  # zip, numpy and zlib each have their own
         raise Mistake(f"{path} is not a readable .npz file: {brief(error)}") from error

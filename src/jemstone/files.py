@@ -190,11 +190,8 @@ def parse_json(text: str, where: object) -> Any:
             raise ValueError(f"{digits[:20]} is no finite number")
         return float(digits)
 
-    def integer(digits: str) -> int:
-        return int(digits)  # which refuses thousands of digits: they would take long
-
     try:
-        return json.loads(text, parse_constant=refused, parse_float=number, parse_int=integer)
+        return json.loads(text, parse_constant=refused, parse_float=number)
     except (ValueError, RecursionError) as error:
         raise Mistake(f"{where} is not readable as JSON: {brief(error)}") from error
 

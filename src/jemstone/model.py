@@ -61,6 +61,9 @@ class JointEnergyModel(nn.Module):
         mean: what the classifier's normalisation subtracts, one number a channel, or one for
             all; none by default.
         std: what it divides by.
+
+    Raises:
+        Mistake: for a ``std`` that is not above zero.
     """
 
     def __init__(
@@ -73,6 +76,8 @@ class JointEnergyModel(nn.Module):
         self.classifier = classifier
         self.normalise: nn.Module = nn.Identity()
         if mean is not None or std is not None:
+            if not all(number > 0 for number in _channels(std, 1.0)):
+                raise Mistake(f"std is above zero, unlike some of {std}")
             self.normalise = Normalise(_channels(mean, 0.0), _channels(std, 1.0))
 
     def logits(self, x: Tensor) -> Tensor:

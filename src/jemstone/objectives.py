@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from jemstone.errors import Mistake
 from jemstone.types import (
     Adversary,
     Batch,
@@ -152,12 +153,15 @@ class Sum:
 
     Args:
         parts: pairs of weight and objective.
+
+    Raises:
+        Mistake: where no objective has a weight.
     """
 
     def __init__(self, *parts: tuple[float, Objective]) -> None:
         self.parts = tuple((weight, part) for weight, part in parts if weight != 0)
         if not self.parts:
-            raise ValueError("a sum of objectives needs at least one of non-zero weight")
+            raise Mistake("a sum of objectives needs at least one of non-zero weight")
 
     def __call__(self, model: EnergyModel, batch: Batch, generator: Generator) -> Loss:
         terms: dict[str, Tensor] = {}

@@ -55,6 +55,14 @@ ARGUMENTS = {
     ),
     "not a number": (["train", "jem", "--attack.eps", "nan", "--out", "OUT"], "attack.eps"),
     "no step": (["train", "jem", "--steps", "0", "--out", "OUT"], "steps"),
+    "a stride that leaves no image": (
+        ["train", "jem", "--network.stride", "16", "--out", "OUT"],
+        "8 x 8",
+    ),
+    "a network for larger images": (
+        ["train", "jem", "--network.architecture", "plainnet", "--out", "OUT"],
+        "8 x 8",
+    ),
     "no direction": (["train", "jem", "--chains.rank", "0", "--out", "OUT"], "chains.rank"),
     "as many directions as pixels": (
         ["train", "jem", "--chains.rank", "64", "--out", "OUT"],

@@ -16,7 +16,8 @@ def parts(**fields):
 
 
 def test_weights_are_counted_with_all_their_copies():
-    ours = parts(optimisation__ema=0.0, network__architecture="convnet", network__width=4)
+    plain = {"network__architecture": "convnet", "network__width": 4, "optimisation__ema": 0.0}
+    ours = parts(**plain, guard__retries=0)
     # 3x3 convolutions without bias, a scale and shift for each channel, a linear map.
     weights = 9 * (4 + 16 + 32 + 64) + 2 * (4 + 4 + 8 + 8) + 8 * 10 + 10
     assert ours["weights"] == 4 * weights * 4  # weights, gradient, released copy, momentum
@@ -25,8 +26,11 @@ def test_weights_are_counted_with_all_their_copies():
         optimisation__optimiser="adam",
         network__architecture="convnet",
         network__width=4,
+        guard__retries=0,
     )
     assert adam["weights"] == 4 * weights * 6
+    # Two states to go back to, and a third in the making, each of weights and momentum.
+    assert parts(**plain, guard__retries=1)["weights"] == 4 * weights * (4 + 3 * 2)
 
 
 def test_an_attack_on_the_contrasted_data_is_let_go_before_they_are_passed():

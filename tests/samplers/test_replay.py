@@ -110,6 +110,20 @@ def test_renewed_chains_are_the_inits_own_draws(slots, buffer, generator):
     assert torch.equal(chains.images[numbers], expected[numbers])
 
 
+@pytest.mark.parametrize("world", [2, 3])
+def test_renewed_chains_are_the_same_however_many_hold_them(world, generator):
+    shares = []
+    for rank in range(world):
+        held = ReplayBuffer(
+            Uniform(SHAPE), 30, CLASSES, 0.0, Generator(1), slice(rank, None, world)
+        )
+        held.renew(torch.arange(len(held)), generator)
+        shares.append(held.images)
+    whole = ReplayBuffer(Uniform(SHAPE), 30, CLASSES, 0.0, Generator(1))
+    whole.renew(torch.arange(30), generator)
+    assert torch.equal(join_chains(shares, CLASSES).flatten(0, 1), whole.images)
+
+
 def test_of_doubled_slots_the_last_stays(buffer):
     chains = buffer()
     slots = torch.tensor([4, 7, 4, 0, 7, 4])

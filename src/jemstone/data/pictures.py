@@ -104,7 +104,7 @@ def _opened(path: str) -> Iterator[Image.Image]:
                     "store it as 8-bit grey or RGB"
                 )
             yield picture
-    except Mistake:
+    except (Mistake, MemoryError):
         raise
     except Exception as error:  # each format has its own
         raise Mistake(f"{brief(path)} is not a readable image: {brief(error)}") from error

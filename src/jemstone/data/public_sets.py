@@ -66,6 +66,8 @@ def load_torchvision(name: str, root: Path, *, download: bool) -> DataSet:
 
     try:
         train, test = split(True), split(False)
+    except MemoryError:
+        raise
     except Exception as error:  # missing, broken and unreachable files raise what they will
         if download:
             raise Mistake(

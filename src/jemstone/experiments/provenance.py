@@ -11,15 +11,17 @@ from typing import Any
 import torch
 
 from jemstone._version import __version__
+from jemstone.nn.kernels import compiled
 from jemstone.training import Device
 
 __all__ = ["machine", "source_commit", "versions"]
 
 
 def versions() -> dict[str, Any]:
-    """Return what numbers depend on beside the device: threads and versions."""
+    """Return what numbers depend on beside the device: threads, versions, and compiled kernels."""
     return {
         "threads": torch.get_num_threads(),
+        "kernels": compiled() is not None,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "jemstone": __version__,

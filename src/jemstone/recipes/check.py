@@ -119,7 +119,7 @@ def check_data(recipe: Recipe, data: DataSet, processes: int = 1) -> None:
         Mistake: naming the first that does not.
     """
     size = min(data.shape[1:])
-    if recipe.augmentation.padding >= size:
+    if recipe.augmentation.padding >= size > 1:  # a single pixel is its own reflection
         raise Mistake(f"augmentation.padding is below the image size, {size}")
     least, each = len(data.classes) * processes, " for each process" * (processes > 1)
     if recipe.weights.likelihood and recipe.chains.size < least:

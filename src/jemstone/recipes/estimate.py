@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from jemstone.errors import Mistake
+from jemstone.errors import Mistake, brief
 from jemstone.functional.gaussian import count_numbers
 from jemstone.functional.principal import sketch_size
 from jemstone.memory import gibibytes
@@ -26,6 +26,7 @@ __all__ = ["Estimate", "estimate", "refuse_oversized"]
 _FLOAT, _DOUBLE = 4, 8
 _PROGRAM = 760 * 2**20  # the interpreter with its libraries, as measured
 _DRAWING = 5  # copies of the replay buffer while it is first drawn: words, their halves, normals
+_TRAIL = 2  # checkpoints that a run in trouble may go back to
 _READING = 2**27  # chunks of images, while Gaussians are fitted to them
 _RANK = 64  # the first that is named where full covariances do not fit
 _KNOBS = {
@@ -71,8 +72,15 @@ def _measured(
     for layer in network.modules():
         if not list(layer.children()) and not isinstance(layer, nn.Identity):
             layer.register_forward_hook(count)
-    with torch.no_grad():
-        network(torch.empty(1, *shape, device="meta"))
+    try:
+        with torch.no_grad():
+            network(torch.empty(1, *shape, device="meta"))
+    except RuntimeError as error:
+        channels, height, width = shape
+        raise Mistake(
+            f"{architecture} cannot read images of {height} x {width} pixels and {channels} "
+            f"channels: {brief(error)}"
+        ) from error
     return sum(p.numel() for p in network.parameters()), kept
 
 
@@ -94,13 +102,15 @@ def estimate(
             Images that are mapped from a file take none.
 
     Raises:
-        Mistake: for a network that cannot be built.
+        Mistake: for a network that cannot be built, or cannot read such images.
     """
     architecture, arguments = network_arguments(recipe, shape[0], classes)
     weights, kept = _measured(architecture, tuple(arguments.items()), shape)
     size, parts, optimisation = math.prod(shape), recipe.weights, recipe.optimisation
-    # Weights, gradient, and the copy that a checkpoint is made of; momenta; the average.
-    copies = 3 + (2 if optimisation.optimiser == "adam" else 1) + (optimisation.ema > 0)
+    # Weights, momenta and the average; the gradient, and the copy that a checkpoint is made of;
+    # and what a run may go back to, with one more while it is made.
+    remembered = 1 + (2 if optimisation.optimiser == "adam" else 1) + (optimisation.ema > 0)
+    copies = remembered + 2 + (_TRAIL + 1) * remembered * (recipe.guard.retries > 0)
     # Each objective keeps its passes until the step's gradient. A walk's own, and an attack's,
     # are let go before the pass over its end, which is as large.
     passes = 2 * (parts.likelihood > 0) + (parts.cross_entropy > 0) + (parts.adversarial > 0)

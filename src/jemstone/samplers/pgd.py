@@ -27,7 +27,7 @@ __all__ = ["FGSM", "PGD"]
 class PGD(Walk):
     r"""Attack within a ball, or paint a class into it.
 
-    .. math:: x \leftarrow \Pi_{\text{ball} \cap \text{box}}
+    .. math:: x \leftarrow \Pi_{\text{box}} \, \Pi_{\text{ball}}
               (x - \text{step\_size} \cdot \text{steepest}(\nabla_x U))
 
     Untargeted with ``potential=away_from_label``, targeted with ``towards_label``.

@@ -84,7 +84,8 @@ class ReplayBuffer:
         self.share = share
         self.slots_per_class = slots.shape[1]
         labels = torch.arange(classes).repeat_interleave(self.slots_per_class)
-        self.images = init(labels, generator.at(slots.flatten()))
+        self.numbers = slots.flatten()  # of these slots, among all processes'
+        self.images = init(labels, generator.at(self.numbers))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -127,11 +128,13 @@ class ReplayBuffer:
 
         Args:
             slots: whose, int64 (S,).
-            generator: the randomness; a slot's draw depends on its number alone.
+            generator: the randomness; a slot's draw depends on its number alone, which is the same
+                however many processes hold the buffer.
         """
         slots = slots.to(self.images.device)
         if len(slots):
-            x = self.init(slots // self.slots_per_class, generator.at(slots))
+            numbers = self.numbers.to(slots.device)[slots]
+            x = self.init(slots // self.slots_per_class, generator.at(numbers))
             self.images[slots] = x.to(self.images)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -29,6 +30,9 @@ from jemstone.errors import Mistake
 from jemstone.types import Batch, EnergyModel, Generator, Loss, Objective
 
 __all__ = ["Processes", "join", "meet"]
+
+# While the first reads data, fits Gaussians or trains a judge, the others wait for it.
+_PATIENCE = timedelta(days=7)
 
 T = TypeVar("T")
 
@@ -97,6 +101,14 @@ class Processes:
         votes = torch.tensor(int(flag))
         dist.all_reduce(votes, dist.ReduceOp.MAX)
         return bool(votes)
+
+    def total(self, count: int) -> int:
+        """Return the sum of what each process counts."""
+        if self.world == 1:
+            return count
+        sums = torch.tensor([count])
+        dist.all_reduce(sums)
+        return int(sums)
 
     def wait(self) -> None:
         """Return once every process is here."""
@@ -256,11 +268,15 @@ def join() -> Iterator[Processes]:
         store=PrefixStore(meet(store, rank, world), store),
         rank=rank,
         world_size=world,
+        timeout=_PATIENCE,
     )
     try:
         yield Processes(rank, world)
     except BaseException as error:
-        traceback.clear_frames(error.__traceback__)  # a traceback keeps the wrapped model alive
+        told: BaseException | None = error
+        while told is not None:
+            traceback.clear_frames(told.__traceback__)  # which keep the wrapped model alive
+            told = told.__cause__ or told.__context__
         raise
     finally:
         # Work that outlives the wrapper needs the interpreter when it dies, and gloo's thread may

@@ -54,9 +54,9 @@ def roll_back(
 
 
 def _renew_outliers(state: TrainingState, generator: Generator) -> int:
-    """Begin the chains anew whose energy is far from the others'; return how many."""
+    """Begin the chains anew whose energy is far from the others'; return how many, of all."""
     if state.buffer is None:
         return 0
     (slots,) = outliers(chain_energies(state.model, state.buffer.images)).nonzero(as_tuple=True)
     state.buffer.renew(slots, generator)
-    return len(slots)
+    return state.processes.total(len(slots))

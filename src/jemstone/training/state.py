@@ -163,7 +163,9 @@ class TrainingState:
             write_tensors(chains, self.buffer.state_dict())
         self.processes.wait()
         if self.processes.leads:
-            if not all((beside / name).is_file() for name in _WRITTEN):
+            held = range(self.processes.world if self.buffer is not None else 0)
+            wanted = (*_WRITTEN, *(f"chains-{rank}.safetensors" for rank in held))
+            if not all((beside / name).is_file() for name in wanted):
                 raise FileNotFoundError(f"{folder.parent} vanished while a checkpoint was written")
             self._take_name(beside, folder)
         self.processes.wait()
@@ -228,7 +230,7 @@ class TrainingState:
 
     def _trail(self, folder: Path, newest: Snapshot) -> list[Snapshot]:
         """Find what a checkpoint's run could go back to: older ones, or how it began, as here."""
-        run = folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent
+        run = folder.parent if folder.name == "checkpoint" else folder.parent.parent
         found = []
         for step in newest.record.get("guard", {}).get("trail", []):
             archive = run / "checkpoints" / f"{step:06d}"
