@@ -105,6 +105,18 @@ def test_flags_of_a_sampler_are_one_line(result):
     ]
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "said"), [(0.975, "Features of J (97.5% accurate);"), (None, "Features of J;")]
+)
+def test_a_judge_that_knows_no_classes_has_no_accuracy(accuracy, said, result):
+    near = {"pixel": 0.5, "pixel_held_out": 0.0}
+    figures = ("is", "fid", "kid", "precision", "recall", "density", "coverage", "agreement")
+    row = dict.fromkeys(figures, 0.5) | {"nearest_neighbour": near, "spread": {"pixel": 1.0}}
+    result["generation"] = [row | {"sampler": "energy", "origin": "scratch", "n": 100}]
+    result["judge"] = {"name": "J", "accuracy": accuracy, "sha256": "0" * 64}
+    assert said in page(result)
+
+
 def test_the_page_says_how_it_was_made_and_what_a_temperature_mends(result):
     text = page(result)
     assert "jemstone evaluate --model &#39;a&lt;b:net&#39; --suite full" in text

@@ -59,10 +59,10 @@ def _evaluate(argv: Sequence[str], processes: Processes) -> int:
         raise
     result = {"command": shlex.join(["jemstone", "evaluate", *argv]), **judgement.figures}
     if processes.leads:
+        write_json(out, result)  # first: no figure is lost for want of a page
         if wants_page:
             text = page(result, judgement.pictures)
             write_whole(html, lambda beside: beside.write_text(text, encoding="utf-8"))
-        write_json(out, result)
     processes.wait()  # what is kept goes once the result is there
     if store is not None:
         store.remove()

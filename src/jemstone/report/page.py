@@ -90,23 +90,13 @@ def _overtaken(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def _broken(row: Mapping[str, Any]) -> list[str]:
     """Name the laws that a row breaks."""
-
-    def held(law: Any) -> bool:
-        return bool(law["passed"] if isinstance(law, Mapping) else law)
-
-    return [
-        name.replace("_", " ") for name, law in (row.get("laws") or {}).items() if not held(law)
-    ]
+    laws = row.get("laws", {})
+    return [name.replace("_", " ") for name, law in laws.items() if not law["passed"]]
 
 
 def _laws(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return what each law says that was checked on a row, by name."""
-    return {
-        name: verdict["law"]
-        for row in rows
-        for name, verdict in (row.get("laws") or {}).items()
-        if isinstance(verdict, Mapping)
-    }
+    return {name: law["law"] for row in rows for name, law in row.get("laws", {}).items()}
 
 
 def _three(value: float | None) -> str:
