@@ -116,6 +116,29 @@ ARGUMENTS = {
     "no such format": (["sample", "RUN", "--out", "x.gif"], ".png"),
     "sample nothing": (["sample", "nowhere", "--out", "x.png"], "nowhere"),
     "no such suite": (["evaluate", "RUN", "--suite", "quik", "--out", "x.json"], "quick"),
+    "attacks in no such norm": (
+        ["evaluate", "RUN", "--suite", "full", "--norm", "l3", "--out", "x.json"],
+        "linf, l2",
+    ),
+    "attacks in a point": (["evaluate", "RUN", "--eps", "0", "--out", "x.json"], "--eps"),
+    "attacks in no ball": (
+        ["evaluate", "RUN", "--suite", "full", "--eps", "nan", "--out", "x.json"],
+        "--eps",
+    ),
+    "attacks everywhere": (["evaluate", "RUN", "--eps", "inf", "--out", "x.json"], "--eps"),
+    "attacks on nothing": (["evaluate", "RUN", "--attacked", "0", "--out", "x.json"], "--attacked"),
+    "attacks below zero": (
+        ["evaluate", "RUN", "--suite", "full", "--attacked", "-5", "--out", "x.json"],
+        "--attacked",
+    ),
+    "unknown images in the quick suite": (
+        ["evaluate", "RUN", "--unknown", "constant", "--out", "x.json"],
+        "--suite full",
+    ),
+    "a baseline in the quick suite": (
+        ["evaluate", "RUN", "--baseline", "RUN", "--out", "x.json"],
+        "--suite full",
+    ),
     "evaluate into text": (["evaluate", "RUN", "--out", "x.txt"], ".json"),
     "a page that is none": (
         ["evaluate", "RUN", "--html", "x.txt", "--out", "x.json"],
