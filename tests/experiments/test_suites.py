@@ -129,12 +129,44 @@ def test_a_model_of_other_images_or_classes_is_refused(data):
             case_of(JointEnergyModel(network), data, SMALL)
 
 
+class Answering(nn.Module):
+    """A network that answers as it is told to, or raises that."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x):
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (AssertionError("Input height (8)\ndoes not match (224)"), r"Input height \(8\) does not"),
+        (AssertionError(), "AssertionError"),
+        (SystemExit(2), "cannot read"),
+        (KeyError("patch"), "patch"),
+        ((torch.zeros(2, 10), torch.zeros(2, 3)), "tuple"),
+    ],
+)
+def test_whatever_a_network_does_is_told_in_one_line(answer, words, data):
+    with pytest.raises(Mistake, match=words) as told:
+        case_of(JointEnergyModel(Answering(answer)), data, SMALL)
+    assert "\n" not in str(told.value)
+
+
 @pytest.fixture
 def theirs(tmp_path, monkeypatch):
     """Somebody's module, and the weights of its network."""
     monkeypatch.chdir(tmp_path)
     code = "from torch import nn\n\n\ndef net():\n    return nn.Sequential(nn.Flatten(), "
     code += "nn.Linear(64, 10))\n\n\ndef broken():\n    raise OSError('no\\nnet')\n\nlist_ = list\n"
+    code += "\n\ndef leaves():\n    raise SystemExit(2)\n"
+    (tmp_path / "program.py").write_text("import sys\n\nsys.exit(2)\n")
+    (tmp_path / "outdated.py").write_text("import os\n\nos.no_such_name\n\nnet = None\n")
     (tmp_path / "somebody.py").write_text(code)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     save_file(network.state_dict(), tmp_path / "w.safetensors")
@@ -155,6 +187,9 @@ def test_somebodys_classifier_is_read_as_it_is(theirs, tmp_path, data):
         ("nobody:net", "w.safetensors", "nobody cannot be imported"),
         ("somebody:nut", "w.safetensors", "no function nut"),
         ("somebody:broken", "w.safetensors", "failed: no net"),
+        ("somebody:leaves", "w.safetensors", "failed: it ends the program"),
+        ("program:net", "w.safetensors", "program cannot be imported, since"),
+        ("outdated:net", "w.safetensors", "cannot be imported: module 'os'"),
         ("somebody:list_", "w.safetensors", "not a torch.nn.Module"),
         ("somebody:net", "w.pt", "safetensors"),
         ("somebody:net", "absent.safetensors", "missing"),

@@ -258,14 +258,13 @@ def check_fit(model: JointEnergyModel, data: DataSet, name: str, device: Device)
     try:
         with held(model), torch.no_grad():
             logits = model.logits(x)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # whatever somebody's network raises
         raise Mistake(
             f"{name} cannot read {data.name}'s images, {data.shape} in [0, 1]: {brief(error)}"
         ) from error
-    shape = tuple(getattr(logits, "shape", ()))
-    if shape != (len(x), len(data.classes)):
+    if logits.shape != (len(x), len(data.classes)):
         raise Mistake(
-            f"{name} answers {len(x)} images of {data.name} by {shape}, not by logits "
-            f"({len(x)}, {len(data.classes)}): judge it on data of its own classes"
+            f"{name} answers {len(x)} images of {data.name} by {tuple(logits.shape)}, not by "
+            f"logits ({len(x)}, {len(data.classes)}): judge it on data of its own classes"
         )
     check_logits(logits)
