@@ -470,6 +470,17 @@ def test_an_interrupted_judgement_is_taken_up_by_the_same_command(anybodys, tmp_
     assert not parts.exists()
 
 
+def test_a_folder_of_other_things_is_not_taken_for_parts(anybodys, tmp_path, capfd):
+    theirs = tmp_path / "own.parts" / "thesis.tex"
+    theirs.parent.mkdir()
+    theirs.touch()
+    assert main(anybodys) == 2
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1, told
+    assert str(Path("own.parts") / "thesis.tex") in told
+    assert theirs.is_file()
+
+
 def test_anybodys_classifier_is_judged(anybodys, tmp_path):
     assert main(anybodys) == 0
     result = json.loads((tmp_path / "own.json").read_text())

@@ -18,7 +18,7 @@ from jemstone.experiments import (
     judge_case,
     load_classifier,
 )
-from jemstone.experiments.store import Shelf
+from jemstone.experiments.store import Shelf, refuse_strangers
 from jemstone.metrics import SCORES
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet
@@ -117,6 +117,35 @@ def test_a_shelf_remembers(tmp_path):
     del shelf["c"]
     assert dict(Shelf(tmp_path / "shelf", "k")) == {"a/b": [1, None]}
     assert dict(Shelf(tmp_path / "shelf", "other")) == {}
+
+
+def test_a_store_removes_what_stores_have_written_and_nothing_else(tmp_path):
+    folder = tmp_path / "a.parts"
+    Store(folder, "of before").write("detection", {"ood": []})
+    store = Store(folder, "k")
+    store.write("classification", {"accuracy": 1.0})
+    store.shelf("attacks")["PGD"] = [1]
+    (folder / ".123.attacks.json").write_text('{"key')
+    refuse_strangers(folder)
+    store.remove()
+    assert not folder.exists()
+    store.remove()  # there is nothing left to do
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"part": 3}', '{"key": "k"}'])
+@pytest.mark.parametrize("name", ["thesis.json", "thesis.tex", ".hidden", "attacks/thesis.json"])
+def test_what_no_store_has_written_is_refused_and_stays(name, text, tmp_path):
+    folder = tmp_path / "a.parts"
+    refuse_strangers(folder)
+    store = Store(folder, "k")
+    store.write("classification", {"accuracy": 1.0})
+    store.shelf("attacks")["PGD"] = [1]
+    theirs = folder / name
+    theirs.write_text(text)
+    with pytest.raises(Mistake, match=theirs.name):
+        refuse_strangers(folder)
+    store.remove()
+    assert [path for path in folder.rglob("*") if path.is_file()] == [theirs]
 
 
 def test_a_model_of_other_images_or_classes_is_refused(data):
