@@ -2,6 +2,7 @@
 
 import pytest
 
+from jemstone.functional.statistics import wilson_interval
 from jemstone.report import doubts, page
 
 
@@ -91,6 +92,20 @@ def test_without_a_baseline_nothing_is_compared(result):
     assert not [line for line in doubts(result) if "plain" in line]
     del result["baseline"]
     assert "give one with --baseline" in page(result)
+
+
+@pytest.mark.parametrize(
+    ("walked", "plain", "shown"), [(24, 12, True), (24, 14, True), (22, 14, False), (10, 20, False)]
+)
+def test_a_walk_defends_where_the_interval_of_the_difference_says_so(walked, plain, shown):
+    """Of 24 and 14 of 40 Wilson's intervals overlap, and yet they differ."""
+    row, alone = (
+        {"value": count / 40, "interval": list(wilson_interval(count, 40))}
+        for count in (walked, plain)
+    )
+    told = doubts({"purification": [row | {"plain": alone, "n": 40, "norm": "linf", "eps": 0.1}]})
+    assert [line for line in told if "not shown to defend better" in line] == told
+    assert bool(told) == (not shown)
 
 
 def test_flags_of_a_sampler_are_one_line(result):
