@@ -1,5 +1,7 @@
 """Deliberately bad samplers are found out, and honest ones are left alone."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -94,6 +96,24 @@ def test_what_a_sampler_does_is_flagged(seen, sampler):
     assert found.keys() == FLAGS
     raised = {name for name, flag in found.items() if flag["raised"]}
     assert raised - LEFT_OPEN.get(sampler, set()) == RAISED[sampler], found
+
+
+@pytest.mark.parametrize("every", [10, 3, 1])
+@pytest.mark.parametrize(
+    "sampler", ["held-out images", "training images and a grey level of noise"]
+)
+def test_where_held_out_images_are_copies_honest_samples_may_be(seen, sampler, every):
+    def copying(these, first):
+        pixels = these.pixels.clone()
+        places = torch.arange(0, len(pixels), every)
+        pixels[places] = seen["train"].pixels[first + places]
+        return dataclasses.replace(these, pixels=pixels)
+
+    reference, samples = copying(seen["reference"], 200), copying(seen[sampler], 600)
+    flag = suspicions(samples, reference, seen["train"])["memorised"]
+    assert flag["share_held_out"] >= 1 / every
+    # Where all that was held out was learnt, no yardstick is left.
+    assert flag["raised"] == (sampler != "held-out images" and every > 1)
 
 
 def test_the_inits_own_draws_are_no_better_than_the_init(seen):
