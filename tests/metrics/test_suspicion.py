@@ -140,6 +140,19 @@ def test_the_distance_is_kid_and_the_chance_that_of_a_permutation_test(n, m):
         assert apart == pytest.approx(kernel_distance(x, y + 2), rel=1e-6)
 
 
+def test_of_many_rows_some_are_compared(monkeypatch):
+    x, y = Generator(3).normal((60, 3)), Generator(4).normal((50, 3)) + 0.5
+
+    def distances():
+        return {permuted_distance(x, y, Generator(seed))[0] for seed in range(5)}
+
+    assert len(distances()) == 1
+    monkeypatch.setattr("jemstone.metrics.suspicion._COMPARED", 50)
+    assert len(distances()) == 5  # of x as many as there are of y, others each time
+    x = x[:1].expand_as(x)  # whose rows are all one
+    assert len(distances()) == 1
+
+
 def test_a_copy_is_near_one_and_a_mean_near_many():
     train = torch.eye(20)
     assert nearest_ratio(train[:3], train).tolist() == [0, 0, 0]

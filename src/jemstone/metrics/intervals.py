@@ -83,7 +83,7 @@ def sample_intervals(
     distances = torch.tensor([kernel_distance(real, fake[part]) for part in parts])
     middle, (low, high) = kernel_distance(real, fake), mean_interval(distances)
     found["kid"] = [middle - (high - low) / 2, middle + (high - low) / 2]
-    density = covered.double().sum(dim=0) / _COVERING
+    density = covered.sum(dim=0).double() / _COVERING
     half = _Z * standard_error(density)
     found["density"] = [float(density.mean()) - half, float(density.mean()) + half]
     found["precision"] = list(wilson_interval(int(near_real.any(dim=0).sum()), count))
