@@ -138,7 +138,8 @@ def detect(
         attack never helps the defender, and a larger ball never does.
 
     Raises:
-        Mistake: for fewer than two images of a kind, or scores that are not finite.
+        Mistake: for fewer than two images of a kind, radii that do not grow, no step, or scores
+            that are not finite.
     """
     models = [model] if baseline is None else [model, baseline]
     passes: dict[str, Any] = {"batch_size": batch_size, "deal": deal}
