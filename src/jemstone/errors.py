@@ -20,8 +20,13 @@ def brief(reason: object) -> str:
 
     >>> brief("two\nlines")
     'two lines'
+    >>> brief(AssertionError())
+    'AssertionError'
     """
-    line = " ".join(str(reason).split())
+    told = str(reason)
+    if not told and isinstance(reason, BaseException):
+        told = type(reason).__name__
+    line = " ".join(told.split())
     return line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "..."
 
 

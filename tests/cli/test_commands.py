@@ -331,7 +331,7 @@ def test_quickstart_leaves_run_picture_and_figures_and_is_repeatable(tmp_path, m
     assert {row["features"] for row in result["generation"]} == {result["judge"]["name"]}
     for row in result["robust_accuracy"]:
         assert row["value"] <= result["accuracy"]
-        assert all(row["laws"].values())
+        assert all(verdict["passed"] for verdict in row["laws"].values())
     assert str(out / "figure.png") in first
     before = {path: path.stat().st_mtime_ns for path in Path(out).rglob("*")}
     assert main(argv) == 0
@@ -409,6 +409,21 @@ def test_a_run_is_judged_in_full_and_its_page_stands_alone(run, tmp_path, monkey
         assert f"\n| {name}" in table
 
 
+def test_a_quick_judgement_has_a_page_too(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JEMSTONE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("jemstone.experiments.judge._STEPS", 60)
+    out, html = tmp_path / "quick.json", tmp_path / "page.html"
+    argv = ["evaluate", str(run), "--suite", "quick", "--n", "100", "--attacked", "4"]
+    assert main([*argv, "--html", str(html), "--out", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [str(html), str(out)]
+    result, text = json.loads(out.read_text()), html.read_text()
+    for row in result["robust_accuracy"]:
+        assert row["interval"][0] <= row["value"] <= row["interval"][1]
+        assert f"all {len(row['laws'])} hold" in text
+    assert all(verdict["law"] in text for verdict in row["laws"].values())
+    assert f"({result['judge']['accuracy']:.1%} accurate)" in text
+
+
 @pytest.fixture
 def anybodys(tmp_path, monkeypatch):
     """Arguments that judge somebody else's classifier, by few and short attacks."""
@@ -453,6 +468,17 @@ def test_an_interrupted_judgement_is_taken_up_by_the_same_command(anybodys, tmp_
     assert not kept.keys() & set(written)
     assert (tmp_path / "own.json").is_file()
     assert not parts.exists()
+
+
+def test_a_folder_of_other_things_is_not_taken_for_parts(anybodys, tmp_path, capfd):
+    theirs = tmp_path / "own.parts" / "thesis.tex"
+    theirs.parent.mkdir()
+    theirs.touch()
+    assert main(anybodys) == 2
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1, told
+    assert str(Path("own.parts") / "thesis.tex") in told
+    assert theirs.is_file()
 
 
 def test_anybodys_classifier_is_judged(anybodys, tmp_path):

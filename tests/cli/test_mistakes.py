@@ -124,6 +124,29 @@ ARGUMENTS = {
     "no such format": (["sample", "RUN", "--out", "x.gif"], ".png"),
     "sample nothing": (["sample", "nowhere", "--out", "x.png"], "nowhere"),
     "no such suite": (["evaluate", "RUN", "--suite", "quik", "--out", "x.json"], "quick"),
+    "attacks in no such norm": (
+        ["evaluate", "RUN", "--suite", "full", "--norm", "l3", "--out", "x.json"],
+        "linf, l2",
+    ),
+    "attacks in a point": (["evaluate", "RUN", "--eps", "0", "--out", "x.json"], "--eps"),
+    "attacks in no ball": (
+        ["evaluate", "RUN", "--suite", "full", "--eps", "nan", "--out", "x.json"],
+        "--eps",
+    ),
+    "attacks everywhere": (["evaluate", "RUN", "--eps", "inf", "--out", "x.json"], "--eps"),
+    "attacks on nothing": (["evaluate", "RUN", "--attacked", "0", "--out", "x.json"], "--attacked"),
+    "attacks below zero": (
+        ["evaluate", "RUN", "--suite", "full", "--attacked", "-5", "--out", "x.json"],
+        "--attacked",
+    ),
+    "unknown images in the quick suite": (
+        ["evaluate", "RUN", "--unknown", "constant", "--out", "x.json"],
+        "--suite full",
+    ),
+    "a baseline in the quick suite": (
+        ["evaluate", "RUN", "--baseline", "RUN", "--out", "x.json"],
+        "--suite full",
+    ),
     "evaluate into text": (["evaluate", "RUN", "--out", "x.txt"], ".json"),
     "a page that is none": (
         ["evaluate", "RUN", "--html", "x.txt", "--out", "x.json"],
@@ -322,3 +345,19 @@ def test_chains_of_another_run_are_a_mistake(tensors, finished, tmp_path):
     write_tensors(run / "checkpoint/chains-0.safetensors", tensors)
     with pytest.raises(Mistake, match="does not hold the chains"):
         Run.open(run).chains()
+
+
+@pytest.mark.parametrize("command", [["sample", "--n", "10"], ["evaluate", "--n", "100"]])
+def test_samples_that_explode_are_one_line(command, finished, tmp_path, monkeypatch, capfd):
+    def exploding(run, name):
+        return lambda model, y, generator: torch.full((len(y), 1, 8, 8), torch.inf)
+
+    monkeypatch.setenv("JEMSTONE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("jemstone.experiments.judge._STEPS", 2)
+    monkeypatch.setattr("jemstone.experiments.runs.Run.sampler", exploding)
+    out = tmp_path / "out"
+    name, *options = command
+    suffix = ".png" if name == "sample" else ".json"
+    assert main([name, str(finished), *options, "--out", str(out.with_suffix(suffix))]) == 2
+    assert "energy has exploded" in capfd.readouterr().err.splitlines()[-1]
+    assert not out.with_suffix(suffix).exists()

@@ -18,7 +18,7 @@ from jemstone.experiments import (
     judge_case,
     load_classifier,
 )
-from jemstone.experiments.store import Shelf
+from jemstone.experiments.store import Shelf, refuse_strangers
 from jemstone.metrics import SCORES
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet
@@ -119,6 +119,35 @@ def test_a_shelf_remembers(tmp_path):
     assert dict(Shelf(tmp_path / "shelf", "other")) == {}
 
 
+def test_a_store_removes_what_stores_have_written_and_nothing_else(tmp_path):
+    folder = tmp_path / "a.parts"
+    Store(folder, "of before").write("detection", {"ood": []})
+    store = Store(folder, "k")
+    store.write("classification", {"accuracy": 1.0})
+    store.shelf("attacks")["PGD"] = [1]
+    (folder / ".123.attacks.json").write_text('{"key')
+    refuse_strangers(folder)
+    store.remove()
+    assert not folder.exists()
+    store.remove()  # there is nothing left to do
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"part": 3}', '{"key": "k"}'])
+@pytest.mark.parametrize("name", ["thesis.json", "thesis.tex", ".hidden", "attacks/thesis.json"])
+def test_what_no_store_has_written_is_refused_and_stays(name, text, tmp_path):
+    folder = tmp_path / "a.parts"
+    refuse_strangers(folder)
+    store = Store(folder, "k")
+    store.write("classification", {"accuracy": 1.0})
+    store.shelf("attacks")["PGD"] = [1]
+    theirs = folder / name
+    theirs.write_text(text)
+    with pytest.raises(Mistake, match=theirs.name):
+        refuse_strangers(folder)
+    store.remove()
+    assert [path for path in folder.rglob("*") if path.is_file()] == [theirs]
+
+
 def test_a_model_of_other_images_or_classes_is_refused(data):
     for network, words in {
         ConvNet(3, 10, 2): "cannot read digits's images",
@@ -129,12 +158,44 @@ def test_a_model_of_other_images_or_classes_is_refused(data):
             case_of(JointEnergyModel(network), data, SMALL)
 
 
+class Answering(nn.Module):
+    """A network that answers as it is told to, or raises that."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x):
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (AssertionError("Input height (8)\ndoes not match (224)"), r"Input height \(8\) does not"),
+        (AssertionError(), "AssertionError"),
+        (SystemExit(2), "cannot read"),
+        (KeyError("patch"), "patch"),
+        ((torch.zeros(2, 10), torch.zeros(2, 3)), "tuple"),
+    ],
+)
+def test_whatever_a_network_does_is_told_in_one_line(answer, words, data):
+    with pytest.raises(Mistake, match=words) as told:
+        case_of(JointEnergyModel(Answering(answer)), data, SMALL)
+    assert "\n" not in str(told.value)
+
+
 @pytest.fixture
 def theirs(tmp_path, monkeypatch):
     """Somebody's module, and the weights of its network."""
     monkeypatch.chdir(tmp_path)
     code = "from torch import nn\n\n\ndef net():\n    return nn.Sequential(nn.Flatten(), "
     code += "nn.Linear(64, 10))\n\n\ndef broken():\n    raise OSError('no\\nnet')\n\nlist_ = list\n"
+    code += "\n\ndef leaves():\n    raise SystemExit(2)\n"
+    (tmp_path / "program.py").write_text("import sys\n\nsys.exit(2)\n")
+    (tmp_path / "outdated.py").write_text("import os\n\nos.no_such_name\n\nnet = None\n")
     (tmp_path / "somebody.py").write_text(code)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     save_file(network.state_dict(), tmp_path / "w.safetensors")
@@ -155,6 +216,9 @@ def test_somebodys_classifier_is_read_as_it_is(theirs, tmp_path, data):
         ("nobody:net", "w.safetensors", "nobody cannot be imported"),
         ("somebody:nut", "w.safetensors", "no function nut"),
         ("somebody:broken", "w.safetensors", "failed: no net"),
+        ("somebody:leaves", "w.safetensors", "failed: it ends the program"),
+        ("program:net", "w.safetensors", "program cannot be imported, since"),
+        ("outdated:net", "w.safetensors", "cannot be imported: module 'os'"),
         ("somebody:list_", "w.safetensors", "not a torch.nn.Module"),
         ("somebody:net", "w.pt", "safetensors"),
         ("somebody:net", "absent.safetensors", "missing"),

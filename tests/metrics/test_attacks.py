@@ -13,7 +13,8 @@ from jemstone.functional.energies import (
     logit_ratio,
     margin,
 )
-from jemstone.metrics.attacks import Victim, check_images, pgd_survivors
+from jemstone.metrics.attacks import check_images, pgd_survivors
+from jemstone.metrics.victim import Victim
 from jemstone.random import Generator
 
 

@@ -49,6 +49,17 @@ def test_figures_against_their_definitions(n, m):
     assert turned["aupr"] == pytest.approx(found["aupr_unknown"])
 
 
+@pytest.mark.parametrize(("n", "m", "lowest"), [(2, 3, 0.34), (10, 10, 0.72), (1000, 100, 0.96)])
+def test_no_number_of_images_proves_that_all_are_told(n, m, lowest):
+    known, unknown = torch.arange(n) + 1.0, -torch.arange(m) * 1.0
+    low, high = detection_figures(known, unknown)["auroc_interval"]
+    assert high == 1
+    assert low == pytest.approx(lowest, abs=0.01)
+    # Known and unknown change places.
+    mistaken = detection_figures(unknown, known)["auroc_interval"]
+    assert mistaken == pytest.approx([1 - high, 1 - low])
+
+
 def test_the_interval_holds_the_truth_as_often_as_it_says():
     truth = 0.5 * (1 + math.erf(1 / 2))  # of N(1, 1) against N(0, 1)
     held = 0

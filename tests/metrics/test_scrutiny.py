@@ -61,6 +61,19 @@ def test_intervals_hold_the_value_and_narrow_with_more_samples():
         assert many < 0.7 * few, name
 
 
+def test_few_resamples_are_less_sure_of_their_own_spread(monkeypatch):
+    samples, reference = seen(100, 1, scale=1.5), seen(200, 0)
+    for resamples, quantile in ((10, 2.262), (50, 2.010)):
+        monkeypatch.setattr("jemstone.metrics.intervals._RESAMPLES", resamples)
+        found = sample_intervals(samples, reference, Generator(0))
+        drawn = [
+            inception_score(samples.logits[Generator(0).fold(number).integers(100, 100)])[0]
+            for number in range(resamples)
+        ]
+        half = (found["is"][1] - found["is"][0]) / 2
+        assert half == pytest.approx(quantile * float(torch.tensor(drawn).std()), rel=1e-3)
+
+
 @pytest.mark.parametrize("name", ["fid", "kid", "precision", "density"])
 def test_intervals_hold_what_other_draws_give(name):
     """The middle of many draws lies in most of their intervals."""

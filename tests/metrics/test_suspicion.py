@@ -1,5 +1,7 @@
 """Deliberately bad samplers are found out, and honest ones are left alone."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -96,6 +98,24 @@ def test_what_a_sampler_does_is_flagged(seen, sampler):
     assert raised - LEFT_OPEN.get(sampler, set()) == RAISED[sampler], found
 
 
+@pytest.mark.parametrize("every", [10, 3, 1])
+@pytest.mark.parametrize(
+    "sampler", ["held-out images", "training images and a grey level of noise"]
+)
+def test_where_held_out_images_are_copies_honest_samples_may_be(seen, sampler, every):
+    def copying(these, first):
+        pixels = these.pixels.clone()
+        places = torch.arange(0, len(pixels), every)
+        pixels[places] = seen["train"].pixels[first + places]
+        return dataclasses.replace(these, pixels=pixels)
+
+    reference, samples = copying(seen["reference"], 200), copying(seen[sampler], 600)
+    flag = suspicions(samples, reference, seen["train"])["memorised"]
+    assert flag["share_held_out"] >= 1 / every
+    # Where all that was held out was learnt, no yardstick is left.
+    assert flag["raised"] == (sampler != "held-out images" and every > 1)
+
+
 def test_the_inits_own_draws_are_no_better_than_the_init(seen):
     found = suspicions(seen["init"], seen["reference"], seen["train"], seen["init"])
     assert found["no_better_than_the_init"]["raised"]
@@ -118,6 +138,19 @@ def test_the_distance_is_kid_and_the_chance_that_of_a_permutation_test(n, m):
     assert apart > 10 * abs(alike)
     if n == m:
         assert apart == pytest.approx(kernel_distance(x, y + 2), rel=1e-6)
+
+
+def test_of_many_rows_some_are_compared(monkeypatch):
+    x, y = Generator(3).normal((60, 3)), Generator(4).normal((50, 3)) + 0.5
+
+    def distances():
+        return {permuted_distance(x, y, Generator(seed))[0] for seed in range(5)}
+
+    assert len(distances()) == 1
+    monkeypatch.setattr("jemstone.metrics.suspicion._COMPARED", 50)
+    assert len(distances()) == 5  # of x as many as there are of y, others each time
+    x = x[:1].expand_as(x)  # whose rows are all one
+    assert len(distances()) == 1
 
 
 def test_a_copy_is_near_one_and_a_mean_near_many():

@@ -92,6 +92,13 @@ def test_the_temperature_is_that_of_the_noise(walk, temperature):
     assert effective_temperature(walk) == pytest.approx(temperature)
 
 
+@pytest.mark.parametrize("step_size", [0.0, -1.0])
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_a_walk_that_does_not_descend_has_no_temperature(step_size, noise):
+    with pytest.raises(Mistake, match="no temperature"):
+        effective_temperature(SGLD(1, step_size, noise))
+
+
 @pytest.mark.parametrize("steps", [[], [3, 1], [-1, 2], [1, 1]])
 def test_steps_grow(quadratic, steps):
     with pytest.raises(Mistake, match="steps"):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from jemstone.functional.statistics import wilson_interval
 from jemstone.report import doubts, page
 
 
@@ -93,6 +94,20 @@ def test_without_a_baseline_nothing_is_compared(result):
     assert "give one with --baseline" in page(result)
 
 
+@pytest.mark.parametrize(
+    ("walked", "plain", "shown"), [(24, 12, True), (24, 14, True), (22, 14, False), (10, 20, False)]
+)
+def test_a_walk_defends_where_the_interval_of_the_difference_says_so(walked, plain, shown):
+    """Of 24 and 14 of 40 Wilson's intervals overlap, and yet they differ."""
+    row, alone = (
+        {"value": count / 40, "interval": list(wilson_interval(count, 40))}
+        for count in (walked, plain)
+    )
+    told = doubts({"purification": [row | {"plain": alone, "n": 40, "norm": "linf", "eps": 0.1}]})
+    assert [line for line in told if "not shown to defend better" in line] == told
+    assert bool(told) == (not shown)
+
+
 def test_flags_of_a_sampler_are_one_line(result):
     flags = {"memorised": {"raised": True}, "not_diverse": {"raised": True}}
     rows = [
@@ -103,6 +118,18 @@ def test_flags_of_a_sampler_are_one_line(result):
     assert doubts({"generation": rows}) == [
         "samples by combined (scratch): looks memorised; is not diverse"
     ]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "said"), [(0.975, "Features of J (97.5% accurate);"), (None, "Features of J;")]
+)
+def test_a_judge_that_knows_no_classes_has_no_accuracy(accuracy, said, result):
+    near = {"pixel": 0.5, "pixel_held_out": 0.0}
+    figures = ("is", "fid", "kid", "precision", "recall", "density", "coverage", "agreement")
+    row = dict.fromkeys(figures, 0.5) | {"nearest_neighbour": near, "spread": {"pixel": 1.0}}
+    result["generation"] = [row | {"sampler": "energy", "origin": "scratch", "n": 100}]
+    result["judge"] = {"name": "J", "accuracy": accuracy, "sha256": "0" * 64}
+    assert said in page(result)
 
 
 def test_the_page_says_how_it_was_made_and_what_a_temperature_mends(result):

@@ -24,6 +24,7 @@ from jemstone.experiments import (
     case_of_run,
     judge_case,
     load_classifier,
+    refuse_strangers,
 )
 from jemstone.files import check_new, sha256_of, write_json, write_whole
 from jemstone.report import classification_table, generation_table, page
@@ -49,8 +50,11 @@ def _evaluate(argv: Sequence[str], processes: Processes) -> int:
     wants_page = arguments.suite == "full" or arguments.html is not None
     for file in (out, html) if wants_page else (out,):
         check_new(file)
+    parts = out.with_suffix(".parts") if arguments.suite == "full" else None
+    if parts is not None:
+        refuse_strangers(parts)
     case = _case(arguments, processes)
-    store = Store(out.with_suffix(".parts"), case.key) if case.settings.suite == "full" else None
+    store = None if parts is None else Store(parts, case.key)
     try:
         judgement = judge_case(case, store)
     except KeyboardInterrupt:
@@ -59,15 +63,15 @@ def _evaluate(argv: Sequence[str], processes: Processes) -> int:
         raise
     result = {"command": shlex.join(["jemstone", "evaluate", *argv]), **judgement.figures}
     if processes.leads:
+        write_json(out, result)  # first: no figure is lost for want of a page
         if wants_page:
             text = page(result, judgement.pictures)
             write_whole(html, lambda beside: beside.write_text(text, encoding="utf-8"))
-        write_json(out, result)
     processes.wait()  # what is kept goes once the result is there
-    if store is not None:
-        store.remove()
     if not processes.leads:
         return 0
+    if store is not None:
+        store.remove()
     console = results(120)
     console.print(classification_table(result))
     if result["generation"]:

@@ -17,7 +17,7 @@ from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.runs import Run
 from jemstone.experiments.sight import FEATURES, Eyes
-from jemstone.experiments.store import Store
+from jemstone.experiments.store import Store, refuse_strangers
 from jemstone.experiments.suites import PARTS, SUITES, Judgement, judge_case
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "load_classifier",
     "pooled",
     "refuse_many",
+    "refuse_strangers",
     "seconds_per_step",
     "source_commit",
     "train_ablations",

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from jemstone.files import digest_of
 from jemstone.functional.balls import Ball
 from jemstone.functional.energies import away_from_label, grad_x, margin
-from jemstone.metrics.attacks import Victim, pgd_survivors
+from jemstone.metrics.attacks import pgd_survivors
 from jemstone.metrics.autoattack import autoattack, parts_for
 from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import check_labels
 from jemstone.metrics.laws import Verdict, gradient_reaches_the_image
+from jemstone.metrics.victim import Victim
 from jemstone.random import Generator
 from jemstone.types import Potential
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,13 +24,14 @@ from jemstone.data import (
     set_name,
     unknown_like,
 )
-from jemstone.errors import Mistake, brief
+from jemstone.errors import Mistake, brief, unknown
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.runs import Run
 from jemstone.experiments.sight import Eyes, open_eyes
 from jemstone.experiments.threats import FIELD_EPS, usual
 from jemstone.files import digest_of, is_file
+from jemstone.functional.balls import BALLS
 from jemstone.metrics import Inception
 from jemstone.metrics.classification import check_logits
 from jemstone.model import JointEnergyModel
@@ -67,6 +69,10 @@ class Settings:
         unknown: sets of unknown images; by default those that are made from held-out ones, and
             those usual for the data that its root holds.
         strangers: the most images of such a set, and of known ones beside it.
+
+    Raises:
+        Mistake: for an unknown norm, a radius that is not above 0, no image to attack, or unknown
+            images that the suite would not look at.
     """
 
     suite: str = "quick"
@@ -77,6 +83,16 @@ class Settings:
     attacked: int | None = None
     unknown: tuple[str, ...] | None = None
     strangers: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.norm is not None and self.norm not in BALLS:
+            raise unknown("norm", self.norm, BALLS)
+        if self.eps is not None and not 0 < self.eps < math.inf:
+            raise Mistake(f"--eps is finite and above 0, not {self.eps:g}")
+        if self.attacked is not None and self.attacked < 1:
+            raise Mistake(f"--attacked is 1 or more, not {self.attacked}")
+        if self.unknown is not None and self.suite != "full":
+            raise Mistake("--unknown goes with --suite full: no other looks at unknown images")
 
 
 @dataclass(frozen=True)
@@ -242,14 +258,13 @@ def check_fit(model: JointEnergyModel, data: DataSet, name: str, device: Device)
     try:
         with held(model), torch.no_grad():
             logits = model.logits(x)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # whatever somebody's network raises
         raise Mistake(
             f"{name} cannot read {data.name}'s images, {data.shape} in [0, 1]: {brief(error)}"
         ) from error
-    shape = tuple(getattr(logits, "shape", ()))
-    if shape != (len(x), len(data.classes)):
+    if logits.shape != (len(x), len(data.classes)):
         raise Mistake(
-            f"{name} answers {len(x)} images of {data.name} by {shape}, not by logits "
-            f"({len(x)}, {len(data.classes)}): judge it on data of its own classes"
+            f"{name} answers {len(x)} images of {data.name} by {tuple(logits.shape)}, not by "
+            f"logits ({len(x)}, {len(data.classes)}): judge it on data of its own classes"
         )
     check_logits(logits)

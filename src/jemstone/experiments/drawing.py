@@ -8,13 +8,29 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from jemstone.errors import Mistake
 from jemstone.memory import refuse_beyond_memory
 from jemstone.training import Device, Processes
 from jemstone.types import EnergyModel, Generator, SampleFrom
 
-__all__ = ["balanced_labels", "draw", "refuse_many"]
+__all__ = ["Exploded", "balanced_labels", "draw", "refuse_exploded", "refuse_many"]
 
 _COPIES = 16  # bytes of a sample's pixel: drawn, joined, rounded and looked at
+
+
+class Exploded(Mistake):
+    """Samples are no images: some pixel is not finite."""
+
+
+def refuse_exploded(x: Tensor) -> Tensor:
+    """Return images, or refuse them: as bytes, NaN would be black and infinity white.
+
+    Raises:
+        Exploded: where a pixel is not finite.
+    """
+    if not x.isfinite().all():
+        raise Exploded("samples have pixels that are not finite: the network's energy has exploded")
+    return x
 
 
 def balanced_labels(count: int, classes: int) -> Tensor:
@@ -63,12 +79,16 @@ def draw(
 
     Returns:
         Images (N, C, H, W) in [0, 1], on the processor.
+
+    Raises:
+        Exploded: in every process, where a pixel of any sample is not finite.
     """
     device, processes = device or Device(), processes or Processes()
     parts = []
     for places in torch.arange(len(y))[processes.share].split(batch_size):
         with device.autocast():
             x = sampler(model, y[places].to(device.name), generator.at(places))
-        parts.append(x.clamp(0.0, 1.0).cpu())
+        parts.append(x.cpu())
         on_batch(int(places[-1]) + 1)
-    return processes.join_shares(torch.cat(parts), len(y))
+    # Clamped only then: infinity would pass for white.
+    return refuse_exploded(processes.join_shares(torch.cat(parts), len(y))).clamp_(0.0, 1.0)

@@ -152,11 +152,13 @@ def case_of(
         options: as for :class:`Case`.
 
     Raises:
-        Mistake: for an unknown suite, a model or a baseline that does not fit the data, or sets of
-            unknown images that are missing.
+        Mistake: for an unknown suite, a model or a baseline that does not fit the data, a baseline
+            that the suite would not look at, or sets of unknown images that are missing.
     """
     _check_suite(settings)
     device = device or Device()
+    if baseline is not None and settings.suite != "full":
+        raise Mistake("--baseline goes with --suite full: it is judged on unknown images alone")
     if baseline is not None:
         options["about"] = {**options.get("about", {}), "baseline": str(baseline.path)}
     plain = None if baseline is None else _plain(baseline, model).to(device.name)

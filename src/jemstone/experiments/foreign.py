@@ -47,7 +47,7 @@ def load_classifier(
         raise Mistake(f"--std is above zero, unlike some of {list(std)}")
     try:
         network.load_state_dict(tensors)
-    except RuntimeError as error:
+    except Exception as error:  # a network may load its weights in its own way
         raise Mistake(f"{weights} does not fit {factory}: {brief(error)}") from error
     if isinstance(network, JointEnergyModel):
         if mean is not None or std is not None:
@@ -65,13 +65,20 @@ def _built(factory: str) -> nn.Module:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        function = getattr(importlib.import_module(module), name)
-    except AttributeError as error:
-        raise Mistake(f"the module {module} has no function {name}") from error
+        imported = importlib.import_module(module)
+    except SystemExit as error:
+        raise Mistake(
+            f"{module} cannot be imported, since it is a program that ends itself: put that under "
+            'if __name__ == "__main__"'
+        ) from error
     except Exception as error:  # whatever somebody's module raises
         raise Mistake(f"{module} cannot be imported: {brief(error)}") from error
+    if not hasattr(imported, name):
+        raise Mistake(f"the module {module} has no function {name}")
     try:
-        network = function()
+        network = getattr(imported, name)()
+    except SystemExit as error:
+        raise Mistake(f"{factory}() failed: it ends the program") from error
     except Exception as error:
         raise Mistake(f"{factory}() failed: {brief(error)}") from error
     if not isinstance(network, nn.Module):

@@ -21,7 +21,7 @@ from jemstone.errors import Mistake, unknown
 from jemstone.experiments.attack_bench import LOSSES, AttackBench, Standing
 from jemstone.functional.balls import Ball, ball
 from jemstone.functional.statistics import wilson_interval
-from jemstone.metrics.attacks import Classifier, Victim, check_images
+from jemstone.metrics.attacks import check_images
 from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.laws import (
     Verdict,
@@ -33,6 +33,7 @@ from jemstone.metrics.laws import (
     no_weaker_than_black_box,
     no_weaker_than_pgd,
 )
+from jemstone.metrics.victim import Classifier, Victim
 from jemstone.nn.modes import frozen
 from jemstone.random import Generator
 

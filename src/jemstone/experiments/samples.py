@@ -12,7 +12,7 @@ from torch import Tensor
 
 from jemstone.data import Images, to_bytes
 from jemstone.experiments.case import Case
-from jemstone.experiments.drawing import balanced_labels, draw
+from jemstone.experiments.drawing import balanced_labels, draw, refuse_exploded
 from jemstone.metrics import Seen, compare, look, predictions, scrutinise, suspicions
 
 __all__ = ["judge_generation", "picture"]
@@ -49,6 +49,9 @@ def judge_generation(case: Case) -> dict[str, Any]:
 
     Returns:
         ``judge``, ``reference``, ``generation`` (rows), and ``pictures``, which no JSON keeps.
+
+    Raises:
+        Exploded: where a pixel of a sample is not finite.
     """
     if case.run is None:
         return {"generation": []}
@@ -67,7 +70,7 @@ def judge_generation(case: Case) -> dict[str, Any]:
     if chains is not None:
         case.progress("the replay buffer's chains")
         # A chain on E(x) may leave the class it began in, so it is labelled by what it shows.
-        pixels = to_bytes(chains[: case.settings.count])
+        pixels = to_bytes(refuse_exploded(chains[: case.settings.count]))
         nameless = Images(pixels, torch.zeros(len(pixels)).long())
         images = Images(pixels, predictions(case.model, nameless).argmax(dim=1))
         rows.append({**_row(case, "chains", images, "buffer", begun), "seconds_per_image": None})

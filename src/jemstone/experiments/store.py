@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+import re
 from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jemstone.errors import Mistake
 from jemstone.files import read_json, write_json
 
-__all__ = ["Shelf", "Store"]
+__all__ = ["Shelf", "Store", "refuse_strangers"]
+
+_HALF_WRITTEN = re.compile(r"\.\d+\..+\.json")  # by a process that was killed
 
 
 class Store:
@@ -49,8 +52,53 @@ class Store:
         return Shelf(self.folder / name, self.key)
 
     def remove(self) -> None:
-        """Drop all parts: the judgement is written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Drop all parts, and what they kept of themselves: the judgement is written."""
+        for path in _kept(self.folder):
+            path.unlink(missing_ok=True)
+        for folder in (*_folders(self.folder), self.folder):
+            with suppress(OSError):  # it is not there, or somebody else's files are
+                folder.rmdir()
+
+
+def refuse_strangers(folder: Path) -> None:
+    """Refuse a folder that holds what no store has written, before any work is done for it.
+
+    Raises:
+        Mistake: naming what is there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise Mistake(f"{folder}, where parts are kept, is a file: choose another --out")
+    folders = list(_folders(folder))
+    known = {*folders, *_kept(folder)}
+    for place in (folder, *folders):
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            if path not in known:
+                raise Mistake(
+                    f"{path} is no part of a judgement, and parts are kept there: choose another "
+                    "--out"
+                )
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """Return the folders of shelves."""
+    return (path for path in folder.glob("*") if path.is_dir() and not path.is_symlink())
+
+
+def _kept(folder: Path) -> Iterator[Path]:
+    """Return the files that a store and its shelves have written."""
+    for place in (folder, *_folders(folder)):
+        for file in place.glob("*.json"):
+            if _HALF_WRITTEN.fullmatch(file.name) or _is_kept(file):
+                yield file
+
+
+def _is_kept(file: Path) -> bool:
+    """Tell a part of any key, or a shelf's entry, from other people's files."""
+    try:
+        kept = read_json(file)
+    except Mistake:
+        return False
+    return isinstance(kept, dict) and "key" in kept and bool({"part", "name"} & kept.keys())
 
 
 class Shelf(MutableMapping[str, Any]):

@@ -8,110 +8,21 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from jemstone.errors import Mistake
 from jemstone.functional.balls import Ball
-from jemstone.functional.energies import (
-    away_from_label,
-    joint_energy,
-    label_margin,
-    marginal_energy,
-)
-from jemstone.metrics.classification import check_labels, check_logits, device_of
-from jemstone.model import JointEnergyModel
+from jemstone.functional.energies import away_from_label, label_margin
+from jemstone.metrics.classification import check_labels, check_logits
+from jemstone.metrics.victim import still
 from jemstone.random import Generator
 from jemstone.samplers import PGD
 from jemstone.types import EnergyModel, Potential
 
-__all__ = [
-    "Classifier",
-    "Siege",
-    "Victim",
-    "check_allowed",
-    "check_images",
-    "pgd_survivors",
-    "step_for",
-    "still",
-]
-
-Classifier = EnergyModel | Callable[[Tensor], Tensor]
-"""Whatever gives logits (B, K) of images (B, C, H, W) in [0, 1]."""
-
-
-class Victim:
-    """A classifier as an attacker meets it: finite logits, with a gradient, 0 where it has none.
-
-    Args:
-        model: an energy model, or any map from images (B, C, H, W) in [0, 1] to logits (B, K).
-
-    Raises:
-        Mistake: for a model that answers at random, as a purified one.
-    """
-
-    def __init__(self, model: Classifier) -> None:
-        if getattr(model, "answers_at_random", False):
-            raise Mistake(
-                "this model answers at random, so one gradient says little of it: "
-                "judge it with purified_survivors or judge_purification (EOT)"
-            )
-        self.model = model
-        self.answer: Callable[[Tensor], Tensor] = getattr(model, "logits", model)  # type: ignore[arg-type]
-        owner = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
-        self.module = owner if isinstance(owner, nn.Module) else None
-        self.device = device_of(self.module)
-
-    def frozen(self, x: Tensor) -> Victim:
-        """Return the classifier as a long attack reads it: its weights stand still meanwhile.
-
-        Logits and their gradients at images are its own, up to rounding; what is not faster so is
-        returned as it is.
-
-        Args:
-            x: images that the attack starts from (B, C, H, W).
-        """
-        model = still(self.model, x)
-        if model is self.model:
-            return self
-        victim = Victim(model)
-        victim.module = self.module  # whose weights name it
-        return victim
-
-    def logits(self, x: Tensor) -> Tensor:
-        """Return ``f(x)``, (B, K).
-
-        Raises:
-            Mistake: where a logit is not finite.
-        """
-        logits = check_logits(self.answer(x))
-        if x.requires_grad and torch.is_grad_enabled():
-            # A model that rounds to integers cuts the graph; an attack must not die of that.
-            logits = logits + 0.0 * x.flatten(1).sum(dim=1, keepdim=True)
-        return logits
-
-    def energy(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Return ``E(x, y)``, or ``E(x)`` where no label is given, (B,)."""
-        logits = self.logits(x)
-        return marginal_energy(logits) if y is None else joint_energy(logits, y)
-
-    def right(self, x: Tensor, y: Tensor) -> Tensor:
-        """Tell which images are classified as labelled, bool (B,)."""
-        with torch.no_grad():
-            return self.logits(x).argmax(dim=-1) == y
-
-
-def still(model: Any, x: Tensor) -> Any:
-    """Return a model as a walk reads it, see :meth:`JointEnergyModel.frozen`; others as they are.
-
-    Args:
-        model: the classifier, in eval mode.
-        x: images that the walk starts from (B, C, H, W).
-    """
-    return model.frozen("eval", x) if isinstance(model, JointEnergyModel) else model
+__all__ = ["Siege", "check_allowed", "check_images", "pgd_survivors", "step_for"]
 
 
 class Siege:
@@ -154,7 +65,16 @@ class Siege:
             self.walk(attack, places, start)
 
     def walk(self, attack: PGD, places: Tensor, x: Tensor) -> None:
-        """Walk from ``x`` (B', C, H, W), dropping an image as soon as it is broken."""
+        """Walk, dropping an image as soon as it is broken.
+
+        Args:
+            attack: the walk; images are looked at before it and after every step.
+            places: of the images in the batch, int64 (B',).
+            x: where each begins (B', C, H, W).
+
+        Raises:
+            Mistake: where a logit is not finite.
+        """
         standing = self.look(places, x, attack.ball)
         for t in range(attack.steps):
             places, x = places[standing], x[standing]
@@ -171,6 +91,9 @@ class Siege:
             places: in the batch, int64 (B',).
             x: one version of each of them (B', C, H, W).
             threat: the ball it must lie in; None for the clean images.
+
+        Raises:
+            Mistake: where a logit is not finite, or a label is not of the model's classes.
         """
         logits = check_logits(self.model.logits(x))
         y = self.y[places]
@@ -237,12 +160,26 @@ def pgd_survivors(
 
 
 def step_for(threat: Ball, steps: int) -> float:
-    r"""Return Madry's step, :math:`2.5 \epsilon / \text{steps}`: any point is within reach."""
+    r"""Return Madry's step, :math:`2.5 \epsilon / \text{steps}`: any point is within reach.
+
+    Args:
+        threat: the ball.
+        steps: of a walk, at least 1.
+    """
     return 2.5 * threat.eps / steps
 
 
 def check_allowed(x: Tensor, origin: Tensor, threat: Ball) -> None:
-    """Raise where an attacked image has left its ball, up to rounding: the figure would lie."""
+    """Hold an attack to its ball, up to rounding: outside it, the figure would lie.
+
+    Args:
+        x: attacked images (B, C, H, W).
+        origin: the clean ones (B, C, H, W).
+        threat: the ball.
+
+    Raises:
+        RuntimeError: where an image has left it, which is the attack's fault, not the user's.
+    """
     norm = threat.norm(x - origin)
     if not bool((norm <= threat.eps * (1 + 1e-5) + 1e-6).all()):
         raise RuntimeError(f"an attack went {float(norm.max()):g} far in a ball of {threat.eps:g}")

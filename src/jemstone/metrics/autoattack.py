@@ -25,9 +25,10 @@ from torch import Tensor
 from jemstone.errors import Mistake, unknown
 from jemstone.files import digest_of
 from jemstone.functional.balls import L2, Ball, Linf
-from jemstone.metrics.attacks import Classifier, Victim, check_allowed, check_images
+from jemstone.metrics.attacks import check_allowed, check_images
 from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import check_labels
+from jemstone.metrics.victim import Classifier, Victim
 from jemstone.nn.modes import frozen
 from jemstone.random import Generator
 

@@ -79,7 +79,10 @@ def agreement(logits: Tensor, labels: Tensor) -> float:
 
 
 def check_logits(logits: Tensor) -> Tensor:
-    """Return the logits (N, K), or refuse them.
+    """Return the logits, or refuse them.
+
+    Args:
+        logits: (N, K).
 
     Raises:
         Mistake: where one is not finite: its largest entry would still name a class.

@@ -8,6 +8,7 @@ References:
     neural networks", 2017, https://arxiv.org/abs/1610.02136
     DeLong et al., "Comparing the areas under two or more correlated receiver operating
     characteristic curves", 1988 (the interval)
+    Wilson, "Probable inference, the law of succession, and statistical inference", 1927
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from jemstone.data import Images
 from jemstone.errors import Mistake
+from jemstone.functional.statistics import wilson_interval
 from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.laws import Verdict
 from jemstone.metrics.scores import SCORES, scores, worst_scores
@@ -46,7 +48,8 @@ def detection_figures(known: Tensor, unknown: Tensor) -> dict[str, Any]:
         All in [0, 1]:
 
         - ``auroc``: the chance that a known image scores above an unknown one, ties half;
-        - ``auroc_interval``: its 95 % interval, by DeLong's variance;
+        - ``auroc_interval``: its 95 % interval, by DeLong's variance; at 0 and 1, where that is
+          0, Wilson's interval of a share of as many images as there are of the rarer kind;
         - ``aupr``: the average precision with known images as positives, whose chance level is
           :math:`N / (N + M)`;
         - ``aupr_unknown``: the same with unknown images as positives;
@@ -66,16 +69,25 @@ def detection_figures(known: Tensor, unknown: Tensor) -> dict[str, Any]:
         raise Mistake("a score is not finite: the model has diverged, or has broken weights")
     truth = torch.arange(len(values)) < len(known)
     auroc = float(roc_auc_score(truth, values))
-    half = NormalDist().inv_cdf(0.975) * _delong(known, unknown)
     # The largest threshold that at least 95 % of the known images reach.
     accepted = known.sort(descending=True).values[-(-95 * len(known) // 100) - 1]
     return {
         "auroc": auroc,
-        "auroc_interval": [max(0.0, auroc - half), min(1.0, auroc + half)],
+        "auroc_interval": list(_interval(auroc, known, unknown)),
         "aupr": float(average_precision_score(truth, values)),
         "aupr_unknown": float(average_precision_score(~truth, -values)),
         "fpr95": float((unknown >= accepted).double().mean()),
     }
+
+
+def _interval(auroc: float, known: Tensor, unknown: Tensor) -> tuple[float, float]:
+    """Return an AUROC's 95 % interval."""
+    told = bool(known.min() > unknown.max())
+    if told or known.max() < unknown.min():  # no pair varies, which is no proof that none will
+        rarer = min(len(known), len(unknown))
+        return wilson_interval(rarer * told, rarer)
+    half = NormalDist().inv_cdf(0.975) * _delong(known, unknown)
+    return max(0.0, auroc - half), min(1.0, auroc + half)
 
 
 def _delong(known: Tensor, unknown: Tensor) -> float:
@@ -126,7 +138,8 @@ def detect(
         attack never helps the defender, and a larger ball never does.
 
     Raises:
-        Mistake: for fewer than two images of a kind, or scores that are not finite.
+        Mistake: for fewer than two images of a kind, radii that do not grow, no step, or scores
+            that are not finite.
     """
     models = [model] if baseline is None else [model, baseline]
     passes: dict[str, Any] = {"batch_size": batch_size, "deal": deal}

@@ -1,8 +1,8 @@
 """Inception as the eye: features and logits that figures of papers are made of.
 
 The network is torch-fidelity's, which repeats TensorFlow's to the bit: its bilinear enlargement to
-299x299 and its pooling. Its weights are a pickle, so they are held to their published SHA-256
-before anything reads them, and then read as tensors alone.
+299x299 and its pooling. Its weights are a pickle, so before anything reads them they are held to
+what is published of their SHA-256, its first eight digits, and then they are read as tensors alone.
 
 References:
     Szegedy et al., "Rethinking the Inception architecture for computer vision", 2016,
@@ -78,7 +78,14 @@ class Inception(nn.Module):
         return cls(network, digest).eval()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map images (B, C, H, W) in [0, 1] to features (B, D) and logits (B, K)."""
+        """Map images (B, C, H, W) in [0, 1] to features (B, D) and logits (B, K).
+
+        Args:
+            x: grey or colour images.
+
+        Raises:
+            Mistake: for another number of channels than 1 or 3.
+        """
         channels = x.shape[1]
         if channels not in (1, 3):
             raise Mistake(f"Inception sees images of 1 or 3 channels, not of {channels}")

@@ -122,6 +122,9 @@ def grey_radius(threat: Ball, size: int) -> float:
     Args:
         threat: any ball of the norm.
         size: :math:`D`, pixels times channels of an image.
+
+    Raises:
+        Mistake: for another norm than Linf and L2.
     """
     if not isinstance(threat, Linf | L2):
         raise Mistake(f"no radius is known at which {threat} reaches grey")

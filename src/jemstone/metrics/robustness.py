@@ -18,6 +18,7 @@ from torch import Tensor
 from jemstone.data import Images
 from jemstone.errors import Mistake
 from jemstone.functional.balls import ball
+from jemstone.functional.statistics import wilson_interval
 from jemstone.metrics.attacks import pgd_survivors
 from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import device_of
@@ -65,7 +66,8 @@ def robust_accuracy(
 
     Returns:
         For each radius, smallest first: ``attack``, ``norm``, ``eps``, ``value`` (the robust
-        accuracy), ``n`` and ``laws``, what any such number must fulfil. A number that breaks
+        accuracy), ``n``, ``interval`` (Wilson's, 95 %) and ``laws``, by name: the ``law``, whether
+        it ``passed``, and the ``values`` it compared. A number that breaks
         ``every_image_can_be_grey`` is too high: the model hides its gradients from the attack.
 
     Raises:
@@ -96,12 +98,13 @@ def robust_accuracy(
 
     with held(model):
         standing = deal(attacked, len(images), batch_size).sum(dim=0)
-    clean, *values = (standing.double() / len(images)).tolist()
+    clean, *left = (int(count) for count in standing)
     size = math.prod(images.shape)
     rows: list[dict[str, Any]] = []
-    for threat, value in zip(balls, values, strict=True):
+    for threat, count in zip(balls, left, strict=True):
+        value = count / len(images)
         laws = {
-            "below_clean": below_clean(value, clean),
+            "below_clean": below_clean(value, clean / len(images)),
             "falls_with_eps": falls_with_eps(value, {row["eps"]: row["value"] for row in rows}),
         }
         grey = every_image_can_be_grey(value, threat, images.labels, size)
@@ -114,7 +117,8 @@ def robust_accuracy(
                 "eps": threat.eps,
                 "value": value,
                 "n": len(images),
-                "laws": {name: verdict["passed"] for name, verdict in laws.items()},
+                "interval": list(wilson_interval(count, len(images))),
+                "laws": laws,
             }
         )
     return rows

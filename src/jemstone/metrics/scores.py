@@ -41,7 +41,12 @@ Score = Callable[[EnergyModel, Tensor], Tensor]
 
 
 def log_density(model: EnergyModel, x: Tensor) -> Tensor:
-    r"""Return :math:`\log p(x) + \log Z = -E(x)`, (B,), in nats."""
+    r"""Return :math:`\log p(x) + \log Z = -E(x)`, (B,), in nats.
+
+    Args:
+        model: the classifier, read as an energy.
+        x: images (B, C, H, W) in [0, 1].
+    """
     return -model.energy(x)
 
 
@@ -50,12 +55,21 @@ def max_probability(model: EnergyModel, x: Tensor) -> Tensor:
 
     References:
         Hendrycks & Gimpel, 2017, https://arxiv.org/abs/1610.02136
+
+    Args:
+        model: the classifier, read as an energy.
+        x: images (B, C, H, W) in [0, 1].
     """
     return model.logits(x).double().log_softmax(dim=-1).amax(dim=-1)
 
 
 def class_energy(model: EnergyModel, x: Tensor) -> Tensor:
-    r"""Return :math:`-E(x, \hat y) = \max_y f(x)[y]`, (B,), in nats."""
+    r"""Return :math:`-E(x, \hat y) = \max_y f(x)[y]`, (B,), in nats.
+
+    Args:
+        model: the classifier, read as an energy.
+        x: images (B, C, H, W) in [0, 1].
+    """
     return model.logits(x).amax(dim=-1)
 
 
@@ -64,12 +78,21 @@ def approximate_mass(model: EnergyModel, x: Tensor) -> Tensor:
 
     References:
         Grathwohl et al., 2020, https://arxiv.org/abs/1912.03263, section 5.3
+
+    Args:
+        model: the classifier, read as an energy.
+        x: images (B, C, H, W) in [0, 1].
     """
     return -slope(model, x)
 
 
 def negative_entropy(model: EnergyModel, x: Tensor) -> Tensor:
-    r"""Return :math:`\sum_y p(y|x) \log p(y|x)`, (B,), between :math:`-\log K` and 0."""
+    r"""Return :math:`\sum_y p(y|x) \log p(y|x)`, (B,), between :math:`-\log K` and 0.
+
+    Args:
+        model: the classifier, read as an energy.
+        x: images (B, C, H, W) in [0, 1].
+    """
     log_p = model.logits(x).double().log_softmax(dim=-1)
     return (log_p.exp() * log_p).sum(dim=-1)
 

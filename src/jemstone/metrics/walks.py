@@ -47,7 +47,12 @@ def effective_temperature(walk: SGLD) -> float:
 
     Args:
         walk: the walk.
+
+    Raises:
+        Mistake: for a step that is not above 0: such a walk does not descend.
     """
+    if not walk.step_size > 0:
+        raise Mistake(f"a walk of step {walk.step_size:g} has no temperature: give it a step")
     return walk.noise**2 / (2.0 * walk.step_size * getattr(walk, "inner", 1))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from jemstone.functional.statistics import newcombe_interval
 from jemstone.report.plots import plots
 from jemstone.report.rendering import render
 
@@ -38,9 +39,11 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
     for name in result.get("attacks_left_out", ()):
         yield f"{name} was not run, so the robust accuracy may be lower than it looks"
     for row in result.get("purification", ()):
-        if row["interval"][0] <= row["plain"]["interval"][1]:
+        n = row["n"]
+        walked, plain = ((round(of["value"] * n), n) for of in (row, row["plain"]))
+        if newcombe_interval(walked, plain)[0] <= 0:
             yield (
-                f"walking before classifying defends no better than the plain model: "
+                f"walking before classifying is not shown to defend better than the plain model: "
                 f"{row['value']:.1%} against {row['plain']['value']:.1%} in {row['norm']} "
                 f"{row['eps']:.3g}"
             )
@@ -90,23 +93,13 @@ def _overtaken(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def _broken(row: Mapping[str, Any]) -> list[str]:
     """Name the laws that a row breaks."""
-
-    def held(law: Any) -> bool:
-        return bool(law["passed"] if isinstance(law, Mapping) else law)
-
-    return [
-        name.replace("_", " ") for name, law in (row.get("laws") or {}).items() if not held(law)
-    ]
+    laws = row.get("laws", {})
+    return [name.replace("_", " ") for name, law in laws.items() if not law["passed"]]
 
 
 def _laws(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return what each law says that was checked on a row, by name."""
-    return {
-        name: verdict["law"]
-        for row in rows
-        for name, verdict in (row.get("laws") or {}).items()
-        if isinstance(verdict, Mapping)
-    }
+    return {name: law["law"] for row in rows for name, law in row.get("laws", {}).items()}
 
 
 def _three(value: float | None) -> str:

@@ -52,7 +52,8 @@ def generation_table(result: Mapping[str, Any]) -> Table:
             f"{row['fid']:.3f}",
             f"{row['recall']:.2f}",
             "-" if row["agreement"] is None else f"{row['agreement']:.1%}",
-            f"{near['pixel'] / near['pixel_held_out']:.2f}",
+            # Where held-out images are copies of training images there is no yardstick.
+            f"{near['pixel'] / near['pixel_held_out']:.2f}" if near["pixel_held_out"] else "-",
             f"{row['spread']['pixel']:.2f}",
         )
     return table

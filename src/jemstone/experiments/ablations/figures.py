@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from jemstone.data import Images, to_bytes
-from jemstone.experiments.drawing import balanced_labels, draw
+from jemstone.experiments.drawing import Exploded, balanced_labels, draw
 from jemstone.experiments.figures import figures_of
 from jemstone.experiments.sight import Eyes
 from jemstone.model import JointEnergyModel
@@ -46,10 +46,14 @@ def sampled_figures(
 
     Returns:
         :data:`FIGURES`; those of images are :func:`jemstone.experiments.figures.figures_of`'s.
+        Where samples explode, which a setting may well do, there are none but the passes.
     """
     y = balanced_labels(count, classes)
     began = time.perf_counter()
-    x = draw(model, sampler, y, generator.fold("samples"), device=device)
+    try:
+        x = draw(model, sampler, y, generator.fold("samples"), device=device)
+    except Exploded:
+        return dict.fromkeys(FIGURES) | {"passes_per_image": sampler.passes}
     seconds = (time.perf_counter() - began) / count
     found = figures_of(Images(to_bytes(x), y), eyes)
     return {

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from jemstone.data import to_bytes
-from jemstone.errors import Mistake
+from jemstone.experiments.drawing import refuse_exploded
 from jemstone.experiments.reproduction.peak import read_peak, reset_peak
 from jemstone.training import Device
 
@@ -31,13 +30,11 @@ def drawn(
         device: that draws.
 
     Raises:
-        Mistake: where a pixel is not finite.
+        Exploded: where a pixel is not finite.
     """
     fresh, began = reset_peak(device), time.perf_counter()
-    x = draw()
+    x = refuse_exploded(draw())
     seconds = (time.perf_counter() - began) / count
-    if not torch.isfinite(x).all():
-        raise Mistake("samples have pixels that are not finite: the network's energy has exploded")
     cost = {
         "seconds_per_image": seconds,
         "passes_per_image": steps,
