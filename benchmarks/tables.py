@@ -12,6 +12,7 @@ from pathlib import Path
 from sceptic import read, sceptic
 from size_tables import gradients
 from size_tables import trials as tried
+from speed_tables import bench, published
 from survival_tables import guard, scaling, survival
 
 from jemstone.recipes import PAPERS
@@ -242,6 +243,8 @@ def main(check):
         ("table1-digits", "reproduction.md", table_markdown),
         ("cifar10-trials", "budgets.md", tried),
         ("mnist-trials", "budgets.md", tried),
+        ("bench", "speed.md", bench),
+        ("published", "speed.md", published),
         ("gradients-cifar10", "gradients.md", gradients),
         ("gradients-mnist", "gradients.md", gradients),
     ):
