@@ -16,12 +16,20 @@ from pathlib import Path
 
 import torch
 from state import commit
+from torch.utils.flop_counter import FlopCounterMode
 
 from jemstone.data import load
 from jemstone.experiments import begin
 from jemstone.files import read_lines, write_json
-from jemstone.recipes import changed, recipe_for
+from jemstone.recipes import build_model, changed, recipe_for
 from jemstone.training import choose_device
+
+
+def flop_of(recipe, data):
+    """Count what one image costs forward, twice its multiplications."""
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        build_model(recipe, data, seed=0)(torch.empty(1, *data.shape))
+    return counter.get_total_flops()
 
 
 def main():
@@ -60,6 +68,7 @@ def main():
                 "arch": platform.machine(),
                 "threads": torch.get_num_threads(),
             },
+            "flop_per_image": flop_of(paper, data),
             "seconds": seconds,
             "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
             "steps_in_all": steps,

@@ -1,4 +1,10 @@
-"""Lay out what a small budget was made of, and what input gradients of its networks say."""
+"""Lay out what a small budget was made of, what its networks' gradients say, and a paper's cost."""
+
+# What is assumed of machines and tasks that were not measured.
+H100 = 0.35 * 989e12  # a third of its dense bf16 peak, in FLOP a second
+SHARED = 0.9  # of eight times the speed, on eight
+IMAGENET = {"flop_per_image": 8.2e9, "images": 90 * 1.28e6}  # ResNet-50 at 224 pixels, 90 epochs
+LEARNING = 3  # passes that weights learn from
 
 
 def trials(results):
@@ -37,5 +43,38 @@ def gradients(results):
             f"`{results['data']}`, budget `{results['runs'][0]['budget']}`, one seed, "
             f"{results['n']:,} held-out images, mean ± standard error over them. "
             f"From [docs/{file}]({file}).",
+        ]
+    )
+
+
+def paper_size(results):
+    """Lay out what training at the paper's size costs: measured here, and estimated elsewhere."""
+    passes = results["attack_steps"] + results["walk_steps"]
+    # A pass of a walk is forward and back to the images; one that learns is back to weights too.
+    share = 2 * passes + 3 * LEARNING
+    step = results["batch"] * results["flop_per_image"] * share
+    tasks = {
+        "CIFAR-10, WRN-28-10, 150 epochs": step * results["steps_in_all"],
+        "ImageNet, ResNet-50, 90 epochs": (IMAGENET["images"] * IMAGENET["flop_per_image"] * share),
+    }
+    speed = step / results["seconds"]
+    heads = ("task", "FLOP", "here, measured speed", "one H100, estimate", "eight, estimate")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for task, flop in tasks.items():
+        hours = flop / H100 / 3600
+        cells = [task, f"{flop:.1e}", f"{flop / speed / 86400:,.0f} days"]
+        cells += [f"{hours:,.0f} hours", f"{hours / 8 / SHARED:,.1f} hours"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"One step of `{results['recipe']}` ({results['network']}, batch {results['batch']}, "
+            f"{results['attack_steps']} passes of the attack, {results['walk_steps']} of the walk, "
+            f"{LEARNING} that learn) took {results['seconds']:.0f} s in {results['precision']} on "
+            f"{results['machine']['threads']} threads: {speed / 1e12:.2f} TFLOP/s. From "
+            "[docs/results/paper-step.json](results/paper-step.json). An H100 was not measured: it "
+            f"is assumed to reach {H100 / 1e12:.0f} TFLOP/s, a little over a third of its peak in "
+            f"bf16, and eight of them {8 * SHARED:.1f} times that.",
         ]
     )

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from sceptic import read, sceptic
-from size_tables import gradients
+from size_tables import gradients, paper_size
 from size_tables import trials as tried
 from speed_tables import bench, published
 from survival_tables import guard, scaling, survival
@@ -240,6 +240,7 @@ def main(check):
         ("guard", "survival.md", guard),
         ("survival", "survival.md", survival),
         ("scaling", "scaling.md", scaling),
+        ("paper-step", "scaling.md", paper_size),
         ("table1-digits", "reproduction.md", table_markdown),
         ("cifar10-trials", "budgets.md", tried),
         ("mnist-trials", "budgets.md", tried),
