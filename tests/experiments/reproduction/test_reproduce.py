@@ -10,7 +10,14 @@ import torch
 from jemstone.errors import Mistake
 from jemstone.experiments import Run
 from jemstone.experiments.figures import FIGURES
-from jemstone.experiments.reproduction import MATRIX, ROWS, check_work, networks, reproduce
+from jemstone.experiments.reproduction import (
+    MATRIX,
+    ROWS,
+    cells,
+    check_work,
+    networks,
+    reproduce,
+)
 from jemstone.experiments.reproduction.rows import CONTROL
 from jemstone.training import Diverged, Interrupted, Quiet
 
@@ -179,6 +186,47 @@ def test_a_row_that_fails_is_told_and_the_others_stand(work, judge, monkeypatch)
     assert (fine["status"], fine["seeds"]) == ("done", [0, 1])
     last(work(rows=rows), judge)
     assert tried == [0, 1, 0]  # a diverged one would diverge again, a failed one may not
+
+
+@pytest.mark.parametrize(
+    ("what", "left"), [("trajectory", "gradients"), ("compare_gradients", "trajectory")]
+)
+def test_a_picture_that_fails_is_told_and_the_table_stands(work, judge, monkeypatch, what, left):
+    module, lines = sys.modules[reproduce.__module__], []
+
+    def lost(*arguments, **options):
+        raise Mistake("samples have pixels that are not finite")
+
+    monkeypatch.setattr(module, what, lost)
+    asked = work(progress=lines.append, seeds=(0,), rows=("robust-jem-energy",))
+    outcome = last(asked, judge)
+    assert [row["status"] for row in outcome.result["rows"]] == ["done"]
+    assert (outcome.trajectory is None, outcome.gradients is None) == (
+        left != "trajectory",
+        left != "gradients",
+    )
+    (told,) = [line for line in lines if line.startswith("no picture of ")]
+    assert told.endswith("samples have pixels that are not finite")
+
+    def full(*arguments, **options):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(module, what, full)
+    with pytest.raises(OSError, match="no space"):
+        last(asked, judge)
+
+
+def test_a_network_without_gradients_is_not_in_their_picture(work, judge, monkeypatch):
+    measure = cells.compare_gradients
+
+    def lost(runs, *arguments, **options):
+        if runs[0].recipe.name == "jempp" and runs[0].seed == 0:
+            raise Mistake("not finite")
+        return measure(runs, *arguments, **options)
+
+    monkeypatch.setattr(cells, "compare_gradients", lost)
+    outcome = last(work(seeds=(0,), rows=("jempp",)), judge)
+    assert list(outcome.gradients.rows) == ["classifier"]
 
 
 def test_without_its_library_a_flow_is_skipped(work, judge, monkeypatch):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
-from jemstone.errors import Mistake
+from jemstone.errors import Mistake, brief
 from jemstone.experiments.ablations import ablate, pooled, train_ablations
 from jemstone.experiments.gradients import InputGradients, compare_gradients
 from jemstone.experiments.judge import Judge, judge_for
@@ -28,6 +28,7 @@ from jemstone.types import Generator
 __all__ = ["Outcome", "check_work", "reproduce"]
 
 _SHOWN = 10  # images whose gradients are drawn
+Picture = TypeVar("Picture")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Outcome:
     Args:
         result: the table and all that stands beside it, ready for JSON.
         samples: a few images of each class and their labels, by ``network/sampler``.
-        trajectory: of combined inference; None where there is no Robust JEM.
-        gradients: on the same images for every network; None where there is none.
+        trajectory: of combined inference; None where there is no Robust JEM that can be walked.
+        gradients: on the same images for every network that has any; None where none has.
     """
 
     result: dict[str, Any]
@@ -78,8 +79,10 @@ def reproduce(work: Work, judge: Judge | Inception | None = None) -> Iterator[Ou
     measured = Measured(trained, judge_cells(work, trained, eyes))
     shown: dict[str, Any] = {
         "samples": _samples(work, trained),
-        "trajectory": _trajectory(work, trained),
-        "gradients": _gradients(work, trained),
+        "trajectory": _picture(
+            work, "the way of combined inference", lambda: _trajectory(work, trained)
+        ),
+        "gradients": _picture(work, "gradients", lambda: _gradients(work, measured)),
     }
     yield Outcome(table(work, measured, eyes), **shown)
     if not (work.plan.ablations or work.plan.stability):
@@ -92,6 +95,17 @@ def reproduce(work: Work, judge: Judge | Inception | None = None) -> Iterator[Ou
 def _first(trained: Sequence[Trained], network: str) -> Trained | None:
     done = [t for t in trained if t.network == network and t.status == "done"]
     return min(done, key=lambda t: t.seed, default=None)
+
+
+def _picture(work: Work, name: str, made: Callable[[], Picture | None]) -> Picture | None:
+    """Return what a picture is made of, or None: the table stands without it."""
+    try:
+        return made()
+    except (OSError, MemoryError):  # of the whole command
+        raise
+    except Exception as error:  # of this picture alone
+        work.progress(f"no picture of {name}: {brief(error)}")
+        return None
 
 
 def _samples(work: Work, trained: Sequence[Trained]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -118,8 +132,10 @@ def _trajectory(work: Work, trained: Sequence[Trained]) -> dict[str, Any] | None
     return trajectory(run, work.data.classes, work.judging)
 
 
-def _gradients(work: Work, trained: Sequence[Trained]) -> InputGradients | None:
-    firsts = [_first(trained, network) for network in work.plan.networks]
+def _gradients(work: Work, measured: Measured) -> InputGradients | None:
+    # A network whose gradients could not be measured cannot show them either.
+    sound = [t for t in measured.trained if t.seed not in measured.failures(t.network, "gradients")]
+    firsts = [_first(sound, network) for network in work.plan.networks]
     runs = [run for one in firsts if one is not None and (run := one.opened()) is not None]
     if not runs:
         return None
