@@ -26,6 +26,7 @@ class Flow:
     def __init__(self, path, name, seed, size):
         self.path, self.name, self.seed, self.size = path, name, seed, size
         self.steps, self.train_seconds, self.estimator = size.optimisation.steps, 1.5, "none"
+        self.weights_sha256 = f"{name}-{seed}"
 
     @classmethod
     def begin(cls, path, name, data, budget, seed, *, size, device):

@@ -1,6 +1,7 @@
 """The whole way on tiny images: interrupted or not, whatever becomes of a row."""
 
 import contextlib
+import dataclasses
 import json
 import sys
 
@@ -19,7 +20,8 @@ from jemstone.experiments.reproduction import (
     reproduce,
 )
 from jemstone.experiments.reproduction.rows import CONTROL
-from jemstone.training import Diverged, Interrupted, Quiet
+from jemstone.files import read_tensors, write_tensors
+from jemstone.training import Device, Diverged, Interrupted, Quiet
 
 
 def last(work, judge):
@@ -162,6 +164,22 @@ def test_what_is_done_is_not_done_again(work, judge):
     assert last(work(progress=lines.append, **few), judge).result == first
     assert not [line for line in lines if line.startswith("cell")]
     assert {p: p.stat().st_mtime_ns for p in (work(**few).out).rglob("*.safetensors")} == files
+
+
+def test_a_network_of_other_weights_is_judged_again(work, judge):
+    few = {"seeds": (0,), "rows": ("robust-classifier",)}
+    first = last(work(**few), judge).result
+    asked = work(**few)
+    (run,) = [run for run in (asked.out / "runs").iterdir() if run.name == "robust-classifier-0"]
+    file = run / "checkpoint" / "model.safetensors"
+    write_tensors(file, {name: -value for name, value in read_tensors(file).items()})
+    lines = []
+    second = last(work(progress=lines.append, **few), judge).result
+    again = {line.split(": ")[1].split(",")[0] for line in lines if line.startswith("cell")}
+    assert again == {"robust-classifier"}
+    assert second["rows"][0]["fid"] != first["rows"][0]["fid"]
+    bf16 = dataclasses.replace(asked, judging=Device(bf16=True))
+    assert bf16.key(judge, bf16.judging) != asked.key(judge, asked.judging)
 
 
 def test_a_row_that_fails_is_told_and_the_others_stand(work, judge, monkeypatch):

@@ -61,18 +61,21 @@ def judge_cells(work: Work, trained: Sequence[Trained], eyes: Eyes) -> Cells:
         trained: the networks.
         eyes: the judge of samples.
     """
-    kept = Store(work.cells, work.plan.key(work.data, eyes.judge.name, eyes.judge.sha256))
+    kept = Store(work.cells, work.key(eyes.judge, work.judging))
     known, cells = kept.read(), {}
+    # A network that was trained or adopted anew is judged anew.
+    weights = {(one.network, one.seed): one.weights_sha256 for one in trained}
     asked = _asked(work, [one for one in trained if one.status == "done"], eyes)
     count = len(asked)
     for number, cell in enumerate(list(asked)):
         # Taken out, so that a network is let go after the last of its cells.
         name, judge = "-".join(map(str, cell)), asked.pop(cell)
-        if name not in known:
-            network, what, seed = cell
+        network, what, seed = cell
+        judged = weights.get((network, seed))
+        if name not in known or known[name].get("weights_sha256") != judged:
             work.progress(f"cell {number + 1} of {count}: {network}, {what}, seed {seed}")
             try:
-                known[name] = finite(judge())
+                known[name] = {**finite(judge()), "weights_sha256": judged}
                 kept.write(name, known[name])
             except (OSError, MemoryError):  # of the whole command
                 raise

@@ -56,6 +56,12 @@ class Trained:
         found = self.run or self.flow
         return None if found is None else found.path
 
+    @property
+    def weights_sha256(self) -> str | None:
+        """Of the file of its weights."""
+        found = self.run or self.flow
+        return None if found is None else found.weights_sha256
+
     def opened(self) -> Run | None:
         """Return the run anew: what it reads of its folder is let go with it."""
         return None if self.run is None else dataclasses.replace(self.run)
@@ -93,7 +99,8 @@ def train_networks(work: Work) -> list[Trained]:
     """Train what is not trained yet, cheap networks first, seed by seed.
 
     A network that diverges or fails is told, and the next one is trained. A diverged one would do
-    so again, and is left; a failed one is tried again when the same is asked for again.
+    so again, and is left as long as its folder is there; a failed one is tried again when the
+    same is asked for again.
 
     Raises:
         Interrupted: where a listener wanted to stop; what is done is kept.
@@ -105,7 +112,7 @@ def train_networks(work: Work) -> list[Trained]:
     for number, (network, seed) in enumerate(asked):
         name = f"{network}-{seed}"
         told = f"network {number + 1} of {len(asked)}: {network}, seed {seed}"
-        if known.get(name, {}).get("status") == "diverged":
+        if known.get(name, {}).get("status") == "diverged" and work.run(network, seed).is_dir():
             error = str(known[name]["error"])
             work.progress(f"{told}: {error}")
             done.append(Trained(network, seed, "diverged", error))

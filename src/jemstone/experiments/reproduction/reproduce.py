@@ -78,7 +78,7 @@ def reproduce(work: Work, judge: Judge | Inception | None = None) -> Iterator[Ou
     eyes = open_eyes(eye, work.data, cache=work.cache, progress=work.progress)
     measured = Measured(trained, judge_cells(work, trained, eyes))
     shown: dict[str, Any] = {
-        "samples": _samples(work, trained),
+        "samples": _samples(work, measured),
         "trajectory": _picture(
             work, "the way of combined inference", lambda: _trajectory(work, trained)
         ),
@@ -108,18 +108,20 @@ def _picture(work: Work, name: str, made: Callable[[], Picture | None]) -> Pictu
         return None
 
 
-def _samples(work: Work, trained: Sequence[Trained]) -> dict[str, tuple[Tensor, Tensor]]:
+def _samples(work: Work, measured: Measured) -> dict[str, tuple[Tensor, Tensor]]:
     found = {}
     for network, samplers in MATRIX.items():
-        one = _first(trained, network)
+        one = _first(measured.trained, network)
         for sampler in samplers if one is not None else ():
             assert one is not None
+            if one.seed in measured.failures(network, sampler):
+                continue  # what lies there is of another day
             name = f"{network}-{sampler}-{one.seed}.safetensors"
             try:
                 kept = read_tensors(work.cells / "samples" / name)
                 found[f"{network}/{sampler}"] = (kept["images"], kept["labels"])
             except (Mistake, KeyError):
-                continue  # a cell that failed
+                continue  # a buffer that was not kept
     return found
 
 
@@ -160,7 +162,10 @@ def _stability(work: Work) -> dict[str, Any]:
 
 def _ablations(work: Work, measured: Measured, eyes: Eyes) -> list[dict[str, Any]]:
     """Ask what the paper leaves open: of sampling, of every seed; of training, of the first."""
-    key = work.plan.key(work.data, eyes.judge.name, eyes.judge.sha256)
+    judged, trained = (
+        Shelf(work.cells / "ablations", work.key(eyes.judge, device))
+        for device in (work.judging, work.training)
+    )
     jempp = {t.seed: t.opened() for t in measured.of("jempp")}
     answers = [
         ablate(
@@ -171,7 +176,7 @@ def _ablations(work: Work, measured: Measured, eyes: Eyes) -> list[dict[str, Any
             count=work.plan.count,
             generator=Generator(one.seed),
             device=work.judging,
-            shelf=Shelf(work.cells / "ablations", key),
+            shelf=judged,
             progress=work.progress,
         )
         for one in measured.of("robust-jem")
@@ -195,7 +200,7 @@ def _ablations(work: Work, measured: Measured, eyes: Eyes) -> list[dict[str, Any
             count=work.plan.count,
             generator=Generator(seed),
             device=work.training,
-            shelf=Shelf(work.cells / "ablations", key),
+            shelf=trained,
             progress=work.progress,
             **options,
         ),
