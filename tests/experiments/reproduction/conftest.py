@@ -1,6 +1,7 @@
 """A reproduction small enough to be done whole: two classes of 6x6 images, steps by the handful."""
 
 import hashlib
+import json
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from jemstone.data import load
 from jemstone.experiments import judge_from, suites
-from jemstone.experiments.reproduction import Plan, Work, networks, plan
+from jemstone.experiments.reproduction import Plan, Work, check_work, networks, plan, reproduce
 from jemstone.files import write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet
@@ -119,3 +120,16 @@ def work(source, judge_file, tmp_path):
         )
 
     return build
+
+
+@pytest.fixture
+def last():
+    """Do some work to its end, and return the last outcome, which is valid JSON."""
+
+    def done(work, judge):
+        check_work(work)
+        *_, outcome = reproduce(work, judge)
+        assert json.loads(json.dumps(outcome.result, allow_nan=False)) == outcome.result
+        return outcome
+
+    return done

@@ -51,12 +51,6 @@ class Trained:
     peak: int | None = None
 
     @property
-    def path(self) -> Path | None:
-        """The folder of its run."""
-        found = self.run or self.flow
-        return None if found is None else found.path
-
-    @property
     def weights_sha256(self) -> str | None:
         """Of the file of its weights."""
         found = self.run or self.flow

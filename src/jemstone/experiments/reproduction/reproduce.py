@@ -13,9 +13,10 @@ from jemstone.experiments.ablations import ablate, pooled, train_ablations
 from jemstone.experiments.gradients import InputGradients, compare_gradients
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.reproduction.cells import judge_cells
+from jemstone.experiments.reproduction.measured import Measured
 from jemstone.experiments.reproduction.networks import Trained, check_runs, train_networks
 from jemstone.experiments.reproduction.rows import MATRIX
-from jemstone.experiments.reproduction.table import Measured, table
+from jemstone.experiments.reproduction.table import table
 from jemstone.experiments.reproduction.trajectory import trajectory
 from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.sight import Eyes, open_eyes
