@@ -10,7 +10,15 @@ import torch
 
 from jemstone.data import load
 from jemstone.experiments import judge_from, suites
-from jemstone.experiments.reproduction import Plan, Work, check_work, networks, plan, reproduce
+from jemstone.experiments.reproduction import (
+    Plan,
+    Work,
+    check_work,
+    networks,
+    plan,
+    reproduce,
+    trajectory,
+)
 from jemstone.files import write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet
@@ -71,6 +79,7 @@ def small(monkeypatch):
     """Make networks, walks and attacks small enough for a test."""
     recipe_for = plan.recipe_for
     monkeypatch.setattr(plan, "recipe_for", lambda *named: changed(recipe_for(*named), SMALL))
+    monkeypatch.setattr(trajectory, "_FRAMES", 10)
     monkeypatch.setattr(suites, "_PGD_STEPS", 2)
     monkeypatch.setattr(suites, "_RESTARTS", 1)
 

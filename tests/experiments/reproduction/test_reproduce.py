@@ -68,8 +68,12 @@ def test_every_row_and_cell_has_its_figures(outcome):
     assert {claim["verdict"] for claim in result["claims"]} == {"inconclusive"}
 
 
+def cells_of(outcome):
+    return {(c["network"], c["sampler"]): c for c in outcome.result["matrix"]}
+
+
 def test_rows_are_cells_of_the_matrix(outcome):
-    cells = {(c["network"], c["sampler"]): c for c in outcome.result["matrix"]}
+    cells = cells_of(outcome)
     for row in outcome.result["rows"]:
         cell = cells[row["network"], row["sampler"]]
         assert all(row[name] == cell[name] for name in FIGURES)
@@ -94,6 +98,11 @@ def test_what_pictures_are_made_of_is_there(outcome):
         "init", "attack", "contrast", "walk", "clamp",
     ]  # fmt: skip
     frames = len(way["stages"])
+    # Few are kept, each with its number in the whole.
+    passes = cells_of(outcome)["robust-jem", "combined"]["cost"]["passes_per_image"]
+    assert (frames, way["frames"]) == (10, 3 + passes)
+    last_of = dict(zip(way["stages"], way["steps"], strict=True))
+    assert last_of["attack"] + last_of["walk"] == passes
     assert way["images"].shape == (frames, 2, 1, 6, 6)
     assert way["energy"].shape == way["probability"].shape == (frames, 2)
     # The samples and the trajectory are the same chains.
