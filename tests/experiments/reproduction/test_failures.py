@@ -4,6 +4,7 @@ import sys
 from functools import partial
 
 import pytest
+import torch
 
 from jemstone.errors import Mistake
 from jemstone.experiments import Run
@@ -68,12 +69,29 @@ def test_a_picture_that_fails_is_told_and_the_table_stands(
     (told,) = [line for line in lines if line.startswith("no picture of ")]
     assert told.endswith("samples have pixels that are not finite")
 
-    def full(*arguments, **options):
-        raise OSError("no space left on device")
 
-    monkeypatch.setattr(module, what, full)
-    with pytest.raises(OSError, match="no space"):
-        last(asked, judge)
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),
+        MemoryError(),
+        OSError("no space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_fails_around_a_part_is_of_the_whole_command(work, judge, monkeypatch, last, error):
+    def lost(*arguments, **options):
+        raise error
+
+    asked = work(seeds=(0,), rows=("robust-classifier",))
+    whole = sys.modules[reproduce.__module__]
+    for module, what in ((networks, "begin"), (cells, "draw"), (whole, "compare_gradients")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, what, lost)
+            with pytest.raises(type(error)):
+                last(asked, judge)
+    assert [row["status"] for row in last(asked, judge).result["rows"]] == ["done"]
 
 
 def test_a_network_without_gradients_is_not_in_their_picture(work, judge, monkeypatch, last):

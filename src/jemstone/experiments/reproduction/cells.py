@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from jemstone.data import Images
-from jemstone.errors import Mistake, brief
+from jemstone.errors import Mistake, brief, of_the_environment
 from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of_run
@@ -77,9 +77,9 @@ def judge_cells(work: Work, trained: Sequence[Trained], eyes: Eyes) -> Cells:
             try:
                 known[name] = {**finite(judge()), "weights_sha256": judged}
                 kept.write(name, known[name])
-            except (OSError, MemoryError):  # of the whole command
-                raise
-            except Exception as error:  # of this cell alone
+            except Exception as error:
+                if of_the_environment(error):
+                    raise
                 known[name] = {"error": brief(error)}
                 work.progress(f"failed: {brief(error)}")
         cells[cell] = known[name]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jemstone.data import fingerprint
-from jemstone.errors import Mistake, brief
+from jemstone.errors import Mistake, brief, of_the_environment
 from jemstone.experiments.adopt import adopt, adoptable
 from jemstone.experiments.begin import begin, resolved
 from jemstone.experiments.flow_runs import FLOWS, FlowRun
@@ -114,9 +114,11 @@ def train_networks(work: Work) -> list[Trained]:
         fresh = reset_peak(work.training)
         try:
             trained, worked = _trained(work, network, seed, told)
-        except (Interrupted, OSError, MemoryError):  # of the whole command
+        except Interrupted:
             raise
-        except Exception as error:  # of this network alone, whatever a library raised
+        except Exception as error:  # whatever a library raised
+            if of_the_environment(error):
+                raise
             status = _status(network, error)
             trained, worked = Trained(network, seed, status, brief(error)), True
             work.progress(f"{told}: {status}, {trained.error}")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from jemstone.errors import Mistake, brief
+from jemstone.errors import Mistake, brief, of_the_environment
 from jemstone.experiments.ablations import ablate, pooled, train_ablations
 from jemstone.experiments.gradients import InputGradients, compare_gradients
 from jemstone.experiments.judge import Judge, judge_for
@@ -102,9 +102,9 @@ def _picture(work: Work, name: str, made: Callable[[], Picture | None]) -> Pictu
     """Return what a picture is made of, or None: the table stands without it."""
     try:
         return made()
-    except (OSError, MemoryError):  # of the whole command
-        raise
-    except Exception as error:  # of this picture alone
+    except Exception as error:
+        if of_the_environment(error):
+            raise
         work.progress(f"no picture of {name}: {brief(error)}")
         return None
 
