@@ -22,11 +22,12 @@ from jemstone.experiments.reproduction.networks import Trained
 from jemstone.experiments.reproduction.rows import CONTROL, MATRIX
 from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.runs import Run
+from jemstone.experiments.shown import shown_classes
 from jemstone.experiments.sight import Eyes
 from jemstone.experiments.store import Store
 from jemstone.experiments.suites import PARTS
 from jemstone.files import finite, write_tensors
-from jemstone.metrics import LAWS, predictions
+from jemstone.metrics import LAWS
 from jemstone.recipes import Recipe, build_sampler, changed
 from jemstone.samplers import ClassGaussian, Sampler
 from jemstone.types import Generator
@@ -236,9 +237,7 @@ class _Opened:
             )
         intended = name not in ("buffer", "unconditional")
         if not intended:
-            # A chain on E(x) may leave the class it began in, so it is labelled by what it shows.
-            nameless = Images(pixels, torch.zeros(len(pixels), dtype=torch.int64))
-            y = predictions(case.model, nameless).argmax(dim=1)
+            y = shown_classes(case.model, pixels)
         return self.judged(name, pixels, y, "intended" if intended else "predicted", cost)
 
     def of_flow(self) -> dict[str, Any]:

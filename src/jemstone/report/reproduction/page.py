@@ -22,7 +22,7 @@ from jemstone.report.reproduction.words import (
     SAMPLERS,
     amount,
     bytes_told,
-    duration,
+    duration_told,
     mean_of,
     named,
     score,
@@ -71,7 +71,12 @@ def report_page(
     figures, others = _pictures(samples)
     return render(
         "reproduction.html",
-        filters={"amount": amount, "duration": duration, "bytes": bytes_told, "setting": setting},
+        filters={
+            "amount": amount,
+            "duration": duration_told,
+            "bytes": bytes_told,
+            "setting": setting,
+        },
         result=result,
         headline=headline(result),
         findings=findings(result),
