@@ -12,7 +12,7 @@ from torch import Tensor
 from jemstone.report.figure import png_address, tiled
 from jemstone.report.rendering import render
 from jemstone.report.reproduction.headline import findings, headline
-from jemstone.report.reproduction.matrix import controls_told, panels
+from jemstone.report.reproduction.matrix import controls_told, failures_told, panels
 from jemstone.report.reproduction.pictures import CLASSES, in_rows
 from jemstone.report.reproduction.plots import ablation_plots, stability_plots, training_plots
 from jemstone.report.reproduction.table import DONE, SHARES, footnotes, is_done, lines
@@ -87,6 +87,7 @@ def report_page(
         claims=[_claim(claim) for claim in result.get("claims") or ()],
         panels=panels(result),
         controls=controls_told(result),
+        failures=failures_told(result),
         figures=figures,
         others=others,
         class_names=list(result.get("classes") or (trajectory or {}).get("class_names") or ()),
