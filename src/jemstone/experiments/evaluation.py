@@ -9,7 +9,7 @@ from typing import Any
 from jemstone.data import DataSet
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.case import Case, Settings
-from jemstone.experiments.drawing import balanced_labels, draw, refuse_many
+from jemstone.experiments.drawing import refuse_many
 from jemstone.experiments.judge import Judge
 from jemstone.experiments.runs import Run
 from jemstone.experiments.suites import SUITES, judge_case
@@ -17,7 +17,7 @@ from jemstone.metrics import Inception
 from jemstone.model import JointEnergyModel
 from jemstone.training import Device, Processes, RunFolder
 
-__all__ = ["SUITES", "balanced_labels", "case_of", "case_of_run", "draw", "evaluate"]
+__all__ = ["case_of", "case_of_run", "evaluate"]
 
 _LEAST_PER_CLASS = 10
 

@@ -151,13 +151,14 @@ def test_what_could_not_be_judged_is_told_beside_what_was(work, judge, monkeypat
         assert f"no {told}" in notes
 
 
-def test_a_robust_accuracy_that_breaks_a_law_is_none(work, judge, monkeypatch, last):
+@pytest.mark.parametrize("verdict", [False, {"law": "it falls", "passed": False, "values": {}}])
+def test_a_robust_accuracy_that_breaks_a_law_is_none(work, judge, monkeypatch, last, verdict):
     attack = PARTS["pgd"]
 
     def broken(case, shelf):
         rows = attack(case, shelf)["robust_accuracy"]
         if case.run.recipe.name == "classifier" and case.settings.seed == 1:
-            rows[-1]["laws"]["falls_with_eps"] = False
+            rows[-1]["laws"]["falls_with_eps"] = verdict
         return {"robust_accuracy": rows}
 
     monkeypatch.setitem(PARTS, "pgd", broken)

@@ -115,6 +115,11 @@ def _asked(
     return asked
 
 
+def _kept(verdict: Mapping[str, Any] | bool) -> bool:
+    """Tell whether a law was kept, of a whole verdict or of its answer alone."""
+    return bool(verdict["passed"] if isinstance(verdict, Mapping) else verdict)
+
+
 def _generator(seed: int) -> Generator:
     """Return the randomness of samples, `jemstone evaluate --seed`'s: all begin at one init."""
     return Generator(seed).fold("samples")
@@ -194,7 +199,7 @@ class _Opened:
         row = next(row for row in rows if row["eps"] == eps)
         # What a network hides in one ball it may hide in all.
         asked = [law for law in LAWS if any(law in of["laws"] for of in rows)]
-        laws = {law: all(of["laws"].get(law, True) for of in rows) for law in asked}
+        laws = {law: all(_kept(of["laws"].get(law, True)) for of in rows) for law in asked}
         return {
             "accuracy": clean["accuracy"],
             "robust_accuracy": row["value"] if all(laws.values()) else None,
