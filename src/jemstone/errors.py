@@ -1,11 +1,11 @@
-"""What can go wrong by the user's hand: told in one line, never as a traceback."""
+"""What can go wrong by the user's hand, told in one line; and what does by nobody's."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["Mistake", "brief", "nearest", "unknown"]
+__all__ = ["Mistake", "brief", "nearest", "of_the_environment", "unknown"]
 
 _LONGEST = 80  # characters of what somebody gave, where it is said again
 _LONGEST_REASON = 300
@@ -13,6 +13,25 @@ _LONGEST_REASON = 300
 
 class Mistake(ValueError):
     """The user's mistake: one line that says what is wrong and how to mend it."""
+
+
+def of_the_environment(error: BaseException) -> bool:
+    """Tell a full disk, memory that is spent and processes that died from faults of our own.
+
+    Torch's allocators, and its talk with other processes, raise a ``RuntimeError``.
+
+    >>> of_the_environment(OSError("no space left")), of_the_environment(RuntimeError("shapes"))
+    (True, False)
+    """
+    if isinstance(error, OSError | MemoryError):
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    from torch.distributed import DistError
+
+    told = str(error)
+    talk = isinstance(error, DistError) or "/gloo/" in told
+    return talk or "not enough memory" in told or "out of memory" in told
 
 
 def brief(reason: object) -> str:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from jemstone.cli import main
 from jemstone.experiments import Run
+from jemstone.model import JointEnergyModel
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ["--network.width", "1", "--walk.steps", "2", "--attack.steps", "2", "--chains.size", "40"]
@@ -58,7 +60,7 @@ def test_memory_and_time_are_told_before_the_first_step(tmp_path, capfd):
     argv = ["train", "jempp", "--out", str(tmp_path / "run"), "--steps", "3", *SMALL]
     assert main(argv) == 0
     first = capfd.readouterr().err.splitlines()[0]
-    assert re.search(r"3 steps, about \d+\.\d GiB, about \d+ s$", first), first
+    assert re.search(r"3 steps, about \d+\.\d GiB, about [\d.]+ m?s$", first), first
 
 
 def test_a_trained_run_has_learnt(run):
@@ -82,6 +84,9 @@ def test_samples_are_arrays_with_their_origin(run, sampler, tmp_path, capsys):
     assert meta["seed"] == 3
     if sampler == "unconditional":
         assert meta["labels"] == "predicted"
+        saved = torch.from_numpy(images).permute(0, 3, 1, 2) / 255.0
+        seen = JointEnergyModel.from_pretrained(run / "checkpoint").logits(saved)
+        assert labels.tolist() == seen.argmax(dim=1).tolist()
     else:
         assert labels.tolist() == [i % 10 for i in range(12)]
 

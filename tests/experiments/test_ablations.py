@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from jemstone.data import DataSet
-from jemstone.experiments import Eyes, begin
+from jemstone.experiments import Eyes, Run, begin
 from jemstone.experiments.ablations import ablate, pooled, sampling, train_ablations
 from jemstone.experiments.ablations.figures import sampled_figures
 from jemstone.experiments.ablations.question import decide
@@ -170,6 +170,12 @@ def test_an_interrupted_study_goes_on_where_it_was(runs, data, eyes, monkeypatch
     again = ablate(run, jempp, data, eyes, **settings, shelf=shelf, progress=told.append)
     assert again == found
     assert len(told) == len(shelf) + 1
+    # Other weights are other figures.
+    monkeypatch.setattr(sampling, "questions", lambda *_: few[1:2])
+    monkeypatch.setattr(Run, "weights_sha256", "f" * 64)
+    kept = len(shelf)
+    ablate(run, None, data, eyes, **settings, shelf=shelf)
+    assert len(shelf) == kept + 1
 
 
 def test_a_row_has_the_figures_of_its_setting(runs, data, eyes, monkeypatch):

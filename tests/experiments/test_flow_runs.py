@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from jemstone.baselines.flows import FLOWS, Architecture
+from jemstone.baselines.flows import FLOWS, Architecture, build_flow
 from jemstone.data import DataSet, Images, load
 from jemstone.errors import Mistake
 from jemstone.experiments.flow_runs import FlowRun
@@ -259,15 +259,15 @@ def test_the_page_states_the_sizes(digits):
 def test_an_image_that_overflows_is_counted_and_many_are_a_lost_flow(
     flows, digits, tmp_path, monkeypatch, lost
 ):
-    class Blown:
-        def sample(self, y, generator):
-            images = torch.full((len(y), 1, 8, 8), 0.25)
-            images[:lost, 0, 0, 0] = torch.tensor(float("inf"))
-            images[:lost, 0, 0, 1] = torch.tensor(float("nan"))
-            return images
+    def decode(z):
+        images = torch.full((len(z[0]), 1, 8, 8), 0.25)
+        images[:lost, 0, 0, :3] = torch.tensor([float("inf"), float("nan"), -float("inf")])
+        return images
 
     run = begun(tmp_path / "run", "glow", digits)
-    monkeypatch.setattr(FlowRun, "flow", lambda run: Blown())
+    blown = build_flow("glow", digits.shape, 10, run.size.architecture, 0)
+    monkeypatch.setattr(blown, "decode", decode)
+    monkeypatch.setattr(FlowRun, "flow", lambda run: blown)
     heard = []
     if lost > 2:
         with pytest.raises(Diverged, match="10 of 100 samples are not finite"):
@@ -275,5 +275,5 @@ def test_an_image_that_overflows_is_counted_and_many_are_a_lost_flow(
         return
     images = run.sample(torch.arange(100) % 10, Generator(0), heard.append)
     assert heard == [lost]
-    assert images[:lost, 0, 0, :2].tolist() == [[1.0, 0.5]] * lost
-    assert (images[lost:] == 0.25).all()
+    assert images[:lost, 0, 0, :3].tolist() == [[1.0, 0.5, 0.0]] * lost
+    assert (images[lost:] == 64 / 255).all()

@@ -1,6 +1,7 @@
 """A suite is its parts, kept as they are done; anybody's classifier may be judged."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -236,7 +237,9 @@ def test_the_page_stands_alone_and_escapes(case, few_steps):
     found = judge_case(case).figures | {"model": "<script>alert(1)</script>"}
     found["robust_accuracy"][0]["laws"]["below_clean"]["passed"] = False
     text = page(found, {"combined": "AAAA"})
-    assert "<script" not in text
+    assert "<script>alert" not in text
+    assert re.findall("<script[^>]*>", text) == ["<script>"]  # inline, and our own
+    assert "beforeprint" in text
     assert "http" not in text.replace("http-equiv", "")
     assert text.count('src="data:image/svg+xml;base64,') == 4
     assert 'src="data:image/png;base64,AAAA"' in text

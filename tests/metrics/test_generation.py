@@ -13,7 +13,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from jemstone.data import Images
 from jemstone.errors import Mistake
-from jemstone.metrics.generation import (
+from jemstone.metrics import (
     Seen,
     compare,
     frechet_distance,

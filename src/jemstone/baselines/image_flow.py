@@ -159,14 +159,16 @@ class ImageFlow(nn.Module, abc.ABC):
             generator: the randomness; image i depends on (seed, i) alone.
 
         Returns:
-            Images (B, C, H, W) in [0, 1], NaN where numbers overflowed.
+            Images (B, C, H, W) in [0, 1]; what overflowed stays infinite or NaN, to be counted.
         """
         z: list[Tensor] = []
         for part, base in enumerate(self.bases):
             mean, log_scale = (p[..., y].movedim(-1, 0) for p in (base.loc, base.log_scale))
             noise = generator.fold("noise", part).normal(mean.shape, device=mean.device)
             z.append(mean + log_scale.exp() * noise)
-        return (_LEVELS * self.decode(z)).floor().clamp(0, _LEVELS - 1) / (_LEVELS - 1)
+        x = self.decode(z)
+        whole = (_LEVELS * x).floor().clamp(0, _LEVELS - 1) / (_LEVELS - 1)
+        return torch.where(x.isfinite(), whole, x)
 
     def _noise_log_prob(self, z: list[Tensor], y: Tensor) -> Tensor:
         parts = [base.log_prob(part, y) for base, part in zip(self.bases, z, strict=True)]

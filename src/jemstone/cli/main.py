@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from jemstone._version import __version__
 from jemstone.cli.voice import speaks
-from jemstone.errors import Mistake, unknown
+from jemstone.errors import Mistake, of_the_environment, unknown
 from jemstone.memory import keep_freed_memory
 
 __all__ = ["main"]
@@ -50,24 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(mistake), _MISTAKE)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    except (OSError, MemoryError) as error:
-        return _fail(f"the environment failed: {error or 'out of memory'}", _ENVIRONMENT)
-    except RuntimeError as error:
-        from jemstone.training import Diverged
+    except Exception as error:
+        if of_the_environment(error):
+            told = str(error) or "out of memory"
+            return _fail(f"the environment failed: {told}", _ENVIRONMENT)
+        if isinstance(error, RuntimeError):
+            from jemstone.training import Diverged
 
-        if isinstance(error, Diverged):
-            return _fail(str(error), _DIVERGED)
-        if _of_the_environment(error):
-            return _fail(f"the environment failed: {error}", _ENVIRONMENT)
+            if isinstance(error, Diverged):
+                return _fail(str(error), _DIVERGED)
         raise
-
-
-def _of_the_environment(error: RuntimeError) -> bool:
-    """Tell torch's allocators, and its talk with processes that died, from faults of our own."""
-    from torch.distributed import DistError
-
-    talk = isinstance(error, DistError) or "/gloo/" in str(error)
-    return talk or "not enough memory" in str(error) or "out of memory" in str(error)
 
 
 def _run(argv: list[str]) -> int:

@@ -103,6 +103,7 @@ def _plan(arguments: Namespace) -> Plan:
         arguments.steps,
         arguments.ablations,
         arguments.stability,
+        None if arguments.weights is None else Path(arguments.weights).resolve().name,
     )
     check_eye(arguments, plan.eye)
     return plan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,16 +15,13 @@ from jemstone.cli.parser import Parser, choose_for_judging, common_options
 from jemstone.cli.voice import speaks
 from jemstone.data import to_bytes
 from jemstone.errors import Mistake
-from jemstone.experiments import Run, balanced_labels, draw
+from jemstone.experiments import Run, balanced_labels, draw, refuse_many, shown_classes
 from jemstone.files import check_new, write_whole
-from jemstone.memory import refuse_beyond_memory
 from jemstone.recipes import SAMPLERS
 from jemstone.training import Processes, join, write_grid
 from jemstone.types import Generator
 
 __all__ = ["run"]
-
-_COPIES = 16  # bytes of a sample's pixel: drawn, joined and written
 
 
 def run(argv: Sequence[str]) -> int:
@@ -47,9 +43,7 @@ def _sample(argv: Sequence[str], processes: Processes) -> int:
     classes = opened.classes
     if arguments.label is not None and not 0 <= arguments.label < classes:
         raise Mistake(f"--label is one of 0 to {classes - 1}, not {arguments.label}")
-    refuse_beyond_memory(
-        arguments.n * math.prod(opened.gaussian.shape) * _COPIES, f"--n {arguments.n}"
-    )
+    refuse_many(arguments.n, opened.gaussian.shape)
     device = choose_for_judging(arguments.device, arguments.precision)
     model = opened.model().to(device.name)
     y = balanced_labels(arguments.n, classes)
@@ -62,6 +56,7 @@ def _sample(argv: Sequence[str], processes: Processes) -> int:
         )
     if not speaks():
         return 0
+    pixels = to_bytes(x)
     meta = {
         "recipe": opened.recipe.name,
         "sampler": arguments.sampler,
@@ -70,20 +65,18 @@ def _sample(argv: Sequence[str], processes: Processes) -> int:
         "labels": "intended",
     }
     if arguments.sampler == "unconditional":
-        with torch.no_grad():
-            parts = [model.logits(part.to(device.name)).argmax(dim=1) for part in x.split(250)]
-        y = torch.cat(parts).cpu()
+        y = shown_classes(model, pixels)
         meta["labels"] = "predicted"
     if out.suffix == ".png":
         write_grid(out, x)
     else:
-        _write_npz(out, x, y, meta)
+        _write_npz(out, pixels, y, meta)
     print(out)
     return 0
 
 
-def _write_npz(out: Path, x: Tensor, y: Tensor, meta: dict[str, object]) -> None:
-    images = to_bytes(x).permute(0, 2, 3, 1).numpy()
+def _write_npz(out: Path, pixels: Tensor, y: Tensor, meta: dict[str, object]) -> None:
+    images = pixels.permute(0, 2, 3, 1).numpy()
     arrays = {"images": images, "labels": y.numpy(), "meta": np.array(json.dumps(meta))}
     write_whole(out, lambda beside: np.savez_compressed(beside, **arrays))  # type: ignore[arg-type]
 

@@ -16,6 +16,7 @@ from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.runs import Run
+from jemstone.experiments.shown import shown_classes
 from jemstone.experiments.sight import FEATURES, Eyes
 from jemstone.experiments.store import Store, refuse_strangers
 from jemstone.experiments.suites import PARTS, SUITES, Judgement, judge_case
@@ -62,6 +63,7 @@ __all__ = [
     "refuse_many",
     "refuse_strangers",
     "seconds_per_step",
+    "shown_classes",
     "source_commit",
     "train_ablations",
 ]

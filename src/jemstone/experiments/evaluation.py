@@ -6,20 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jemstone.checkpoints import newest_checkpoint
 from jemstone.data import DataSet
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.case import Case, Settings
-from jemstone.experiments.drawing import balanced_labels, draw, refuse_many
+from jemstone.experiments.drawing import refuse_many
 from jemstone.experiments.judge import Judge
 from jemstone.experiments.runs import Run
 from jemstone.experiments.suites import SUITES, judge_case
-from jemstone.files import sha256_of
 from jemstone.metrics import Inception
 from jemstone.model import JointEnergyModel
 from jemstone.training import Device, Processes, RunFolder
 
-__all__ = ["SUITES", "balanced_labels", "case_of", "case_of_run", "draw", "evaluate"]
+__all__ = ["case_of", "case_of_run", "evaluate"]
 
 _LEAST_PER_CLASS = 10
 
@@ -116,7 +114,7 @@ def case_of_run(
         "seed": run.seed,
         "step": run.steps_done,
         "trained_at": run.environment.get("commit"),
-        "weights_sha256": sha256_of(newest_checkpoint(run.path) / "model.safetensors"),
+        "weights_sha256": run.weights_sha256,
         "events": list(RunFolder(run.path).events()),
         "data": data.name,
     }

@@ -29,7 +29,7 @@ from jemstone.experiments.flow_file import flow_file, read_flow
 from jemstone.experiments.flow_sizes import FlowSize, size_for
 from jemstone.experiments.flow_state import FlowState
 from jemstone.experiments.provenance import source_commit, versions
-from jemstone.files import check_new, is_file, read_tensors, write_json
+from jemstone.files import check_new, is_file, read_tensors, sha256_of, write_json
 from jemstone.training import Device, Diverged, Interrupted, RunFolder, choose_device
 from jemstone.types import Generator
 
@@ -148,6 +148,11 @@ class FlowRun:
     def file(self) -> Path:
         """The newest checkpoint."""
         return self.path / "checkpoint.safetensors"
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the newest checkpoint."""
+        return sha256_of(self.file)
 
     def flow(self) -> ImageFlow:
         """Load the flow as it was at the newest checkpoint, in eval mode.

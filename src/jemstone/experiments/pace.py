@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import torch
@@ -16,6 +17,7 @@ __all__ = ["duration", "passes_per_step", "seconds_per_step"]
 
 _LEARNING = 1.5  # a pass with the weights' gradient, of one with the images' alone
 _LOOKS = 3
+_DAY = (86_400.0, "days")
 
 
 def passes_per_step(recipe: Recipe) -> float:
@@ -59,17 +61,21 @@ def seconds_per_step(state: TrainingState, recipe: Recipe, images: Images, devic
     return passes_per_step(recipe) * min(times)
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float, digits: int = 2) -> str:
     """Say a time in one unit.
 
-    >>> duration(20), duration(600), duration(9000), duration(300_000)
-    ('20 s', '10 min', '2.5 h', '3.5 days')
+    >>> [duration(s) for s in (20, 600, 9000, 300_000)]
+    ['20 s', '10 min', '2.5 h', '3.5 days']
+    >>> [duration(s, digits=3) for s in (0.00123, 12.3, 754, 9000, 0)]
+    ['1.23 ms', '12.3 s', '12.6 min', '2.50 h', '0.00 ms']
 
     Args:
         seconds: of it.
+        digits: that count: few of an estimate, more of a measurement.
     """
-    for most, unit, name in ((90, 1, "s"), (5400, 60, "min")):
-        if seconds < most:
-            return f"{seconds / unit:.0f} {name}"
-    hours = seconds / 3600
-    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
+    units = ((1.0, 1e-3, "ms"), (90.0, 1.0, "s"), (5400.0, 60.0, "min"), (172_800.0, 3600.0, "h"))
+    size, unit = next(((size, unit) for most, size, unit in units if seconds < most), _DAY)
+    # Rounded first: 9.96 has as many digits before its point as 10 has.
+    value = float(f"{seconds / size:.{digits}g}")
+    before = math.floor(math.log10(value)) + 1 if value else 1
+    return f"{value:,.{max(0, digits - before)}f} {unit}"

@@ -16,7 +16,7 @@ from jemstone.checkpoints import checkpoints, newest_checkpoint
 from jemstone.data import DataSet, fingerprint, load
 from jemstone.errors import Mistake
 from jemstone.experiments.environment import check_environment
-from jemstone.files import is_file, read_json, read_tensors
+from jemstone.files import is_file, read_json, read_tensors, sha256_of
 from jemstone.model import JointEnergyModel
 from jemstone.recipes import (
     Recipe,
@@ -116,6 +116,15 @@ class Run:
         if not checkpoints(self.path):
             return 0
         return int(read_record(newest_checkpoint(self.path))["step"])
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the file of the weights to use.
+
+        Raises:
+            Mistake: where the run has no checkpoint.
+        """
+        return sha256_of(newest_checkpoint(self.path) / "model.safetensors")
 
     @cached_property
     def gaussian(self) -> ClassGaussian:

@@ -13,7 +13,8 @@ from torch import Tensor
 from jemstone.data import Images, to_bytes
 from jemstone.experiments.case import Case
 from jemstone.experiments.drawing import balanced_labels, draw, refuse_exploded
-from jemstone.metrics import Seen, compare, look, predictions, scrutinise, suspicions
+from jemstone.experiments.shown import shown_classes
+from jemstone.metrics import Seen, compare, look, scrutinise, suspicions
 
 __all__ = ["judge_generation", "picture"]
 
@@ -69,10 +70,8 @@ def judge_generation(case: Case) -> dict[str, Any]:
     chains = case.run.chains()
     if chains is not None:
         case.progress("the replay buffer's chains")
-        # A chain on E(x) may leave the class it began in, so it is labelled by what it shows.
         pixels = to_bytes(refuse_exploded(chains[: case.settings.count]))
-        nameless = Images(pixels, torch.zeros(len(pixels)).long())
-        images = Images(pixels, predictions(case.model, nameless).argmax(dim=1))
+        images = Images(pixels, shown_classes(case.model, pixels))
         rows.append({**_row(case, "chains", images, "buffer", begun), "seconds_per_image": None})
         pictures["chains"] = picture(pixels, images.labels, case.run.classes)
     reference = {

@@ -34,17 +34,11 @@ from jemstone.types import FeatureExtractor
 
 __all__ = [
     "Seen",
-    "agreement",
     "compare",
-    "density_coverage",
-    "frechet_distance",
-    "inception_score",
     "judge_samples",
-    "kernel_distance",
     "look",
     "nearest_neighbours",
     "nearest_to",
-    "precision_recall",
     "spread_ratio",
 ]
 

@@ -17,7 +17,7 @@ _SUSPICIONS = {
     "is_the_init": "is hardly more than what its chains begin with",
     "no_better_than_the_init": "is no better, by FID, than what its chains begin with",
 }
-_WALKS = {"saturates": "saturates", "decays": "decays"}
+_UNSTEADY = ("saturates", "decays")
 
 
 def doubts(result: Mapping[str, Any]) -> list[str]:
@@ -73,7 +73,7 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
             yield f"samples by {row['sampler']} ({row['origin']}): {'; '.join(raised)}"
     for walk in result.get("walks", ()):
         after = walk["after"]
-        if after["verdict"] in _WALKS:
+        if after["verdict"] in _UNSTEADY:
             yield (
                 f"the walk of {walk['sampler']} {after['verdict']} when it goes on to "
                 f"{after['steps']} steps, ten times its own number"

@@ -1,6 +1,7 @@
 """A reproduction small enough to be done whole: two classes of 6x6 images, steps by the handful."""
 
 import hashlib
+import json
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,15 @@ import torch
 
 from jemstone.data import load
 from jemstone.experiments import judge_from, suites
-from jemstone.experiments.reproduction import Plan, Work, networks, plan
+from jemstone.experiments.reproduction import (
+    Plan,
+    Work,
+    check_work,
+    networks,
+    plan,
+    reproduce,
+    trajectory,
+)
 from jemstone.files import write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet
@@ -26,6 +35,7 @@ class Flow:
     def __init__(self, path, name, seed, size):
         self.path, self.name, self.seed, self.size = path, name, seed, size
         self.steps, self.train_seconds, self.estimator = size.optimisation.steps, 1.5, "none"
+        self.weights_sha256 = f"{name}-{seed}"
 
     @classmethod
     def begin(cls, path, name, data, budget, seed, *, size, device):
@@ -69,6 +79,7 @@ def small(monkeypatch):
     """Make networks, walks and attacks small enough for a test."""
     recipe_for = plan.recipe_for
     monkeypatch.setattr(plan, "recipe_for", lambda *named: changed(recipe_for(*named), SMALL))
+    monkeypatch.setattr(trajectory, "_FRAMES", 10)
     monkeypatch.setattr(suites, "_PGD_STEPS", 2)
     monkeypatch.setattr(suites, "_RESTARTS", 1)
 
@@ -118,3 +129,16 @@ def work(source, judge_file, tmp_path):
         )
 
     return build
+
+
+@pytest.fixture
+def last():
+    """Do some work to its end, and return the last outcome, which is valid JSON."""
+
+    def done(work, judge):
+        check_work(work)
+        *_, outcome = reproduce(work, judge)
+        assert json.loads(json.dumps(outcome.result, allow_nan=False)) == outcome.result
+        return outcome
+
+    return done

@@ -2,7 +2,8 @@
 
 import pytest
 
-from jemstone.experiments.reproduction.claims import CLAIMS, judge_claims
+from jemstone.experiments.reproduction.claims import judge_claims
+from jemstone.experiments.reproduction.contrasts import CLAIMS
 from jemstone.experiments.reproduction.rows import ROWS
 
 SURE, UNSURE = (0.0, 0.1, -0.1), (0.0, 9.0, -9.0)
@@ -66,6 +67,40 @@ def test_the_highest_is_higher_than_each_of_the_others():
         absent = judged(missing)["combined-highest-is"]
         assert absent["verdict"] == "inconclusive"
         assert f"not measured: {row.network}" in absent["measured"]
+
+
+NARROW, WIDE = (0.0, 0.01, -0.01), (0.0, 3.0, -3.0)
+
+
+@pytest.mark.parametrize(
+    ("others", "decides", "verdict"),
+    [
+        # The nearest is beaten surely, a farther one is not.
+        ({"jempp": (8.0, NARROW), "glow": (6.0, WIDE)}, "glow", "inconclusive"),
+        # One lies above the claim surely, another farther above it but not surely.
+        ({"jempp": (9.5, NARROW), "glow": (10.0, WIDE)}, "jempp", "fails"),
+        ({"jempp": (9.5, NARROW), "glow": (11.0, NARROW)}, "glow", "fails"),
+        ({"jempp": (8.0, NARROW), "glow": (7.0, NARROW)}, "jempp", "holds"),
+        # A rival of two seeds keeps the claim open, however far it is beaten.
+        ({"jempp": (8.0, NARROW), "glow": (2.0, NARROW[:2])}, "glow", "inconclusive"),
+        # But not one that has failed.
+        ({"jempp": (9.5, NARROW), "glow": (2.0, NARROW[:2])}, "jempp", "fails"),
+    ],
+)
+def test_what_is_told_is_the_rival_that_decides(others, decides, verdict):
+    rows = rows_with("is", dict.fromkeys(ROWS, 1.0) | {"robust-jem-combined": 9.0}, NARROW)
+    for rival, (mean, spread) in others.items():
+        row = ROWS[rival]
+        rows[row.network, row.sampler, "is"] = around(mean, spread)
+    told = judged(rows)["combined-highest-is"]
+    assert told["verdict"] == verdict
+    low, high = told["interval"]
+    lead = 9.0 - others[decides][0]
+    assert (low + high) / 2 == pytest.approx(lead, abs=0.01)
+    assert f"of {decides}" in told["measured"]
+    assert f"{lead:+.3g} [{low:+.3g}, {high:+.3g}]" in told["measured"]
+    if verdict != "inconclusive":
+        assert (low > 0, high < 0) == (verdict == "holds", verdict == "fails")
 
 
 def test_what_was_not_measured_is_told():

@@ -40,6 +40,10 @@ def test_seeds_and_rows_are_added_and_all_else_is_another_plan(source, tmp_path)
     assert (more.seeds, more.rows, more.stability) == ((1, 3), ("glow", "jempp"), True)
     assert more.key(data) == plan.key(data)
     assert "--seeds 1 3" in more.command
+    adopted = Plan(source, (1,), ("glow",), "quick", 20, weights="mine").joined(out, data)
+    adopted.write(out, data)
+    assert "--weights mine" in plan.joined(out, data).command
+    assert adopted.key(data) == plan.key(data)
     for other in (
         Plan(source, budget="small", samples=20),
         Plan(source, budget="quick", samples=30),

@@ -1,25 +1,21 @@
 """The whole way on tiny images: interrupted or not, whatever becomes of a row."""
 
 import contextlib
-import json
+import dataclasses
 import sys
 
 import pytest
 import torch
 
-from jemstone.errors import Mistake
-from jemstone.experiments import Run
 from jemstone.experiments.figures import FIGURES
-from jemstone.experiments.reproduction import MATRIX, ROWS, check_work, networks, reproduce
+from jemstone.experiments.reproduction import (
+    MATRIX,
+    ROWS,
+    reproduce,
+)
 from jemstone.experiments.reproduction.rows import CONTROL
-from jemstone.training import Diverged, Interrupted, Quiet
-
-
-def last(work, judge):
-    check_work(work)
-    *_, outcome = reproduce(work, judge)
-    assert json.loads(json.dumps(outcome.result, allow_nan=False)) == outcome.result
-    return outcome
+from jemstone.files import read_tensors, write_tensors
+from jemstone.training import Device, Interrupted, Quiet
 
 
 def timeless(value):
@@ -40,7 +36,7 @@ def whole():
 
 
 @pytest.fixture
-def outcome(whole, work, judge):
+def outcome(whole, work, judge, last):
     if not whole:
         whole["outcome"] = last(work(seeds=(0,)), judge)
     return whole["outcome"]
@@ -62,7 +58,7 @@ def test_every_row_and_cell_has_its_figures(outcome):
         assert (row["accuracy"] is None) == of_flow
         assert row["cost"]["train_steps"] == 2
     attacked = {row["robust_attack"] for row in result["rows"] if row["accuracy"]}
-    assert attacked == {"PGD-2 x1, linf 0.05"}
+    assert attacked == {"PGD-2 x1 on cross-entropy, linf 0.05"}
     cells = {(cell["network"], cell["sampler"]) for cell in result["matrix"]}
     assert cells == {(n, s) for n, samplers in MATRIX.items() for s in samplers if s != CONTROL}
     assert [cell["sampler"] for cell in result["controls"]] == [CONTROL]
@@ -72,8 +68,12 @@ def test_every_row_and_cell_has_its_figures(outcome):
     assert {claim["verdict"] for claim in result["claims"]} == {"inconclusive"}
 
 
+def cells_of(outcome):
+    return {(c["network"], c["sampler"]): c for c in outcome.result["matrix"]}
+
+
 def test_rows_are_cells_of_the_matrix(outcome):
-    cells = {(c["network"], c["sampler"]): c for c in outcome.result["matrix"]}
+    cells = cells_of(outcome)
     for row in outcome.result["rows"]:
         cell = cells[row["network"], row["sampler"]]
         assert all(row[name] == cell[name] for name in FIGURES)
@@ -98,6 +98,11 @@ def test_what_pictures_are_made_of_is_there(outcome):
         "init", "attack", "contrast", "walk", "clamp",
     ]  # fmt: skip
     frames = len(way["stages"])
+    # Few are kept, each with its number in the whole.
+    passes = cells_of(outcome)["robust-jem", "combined"]["cost"]["passes_per_image"]
+    assert (frames, way["frames"]) == (10, 3 + passes)
+    last_of = dict(zip(way["stages"], way["steps"], strict=True))
+    assert last_of["attack"] + last_of["walk"] == passes
     assert way["images"].shape == (frames, 2, 1, 6, 6)
     assert way["energy"].shape == way["probability"].shape == (frames, 2)
     # The samples and the trajectory are the same chains.
@@ -122,7 +127,7 @@ def stopped_soon(what, steps):
     yield Stopper()
 
 
-def test_interrupted_again_and_again_it_comes_to_the_same(work, judge, flows):
+def test_interrupted_again_and_again_it_comes_to_the_same(work, judge, flows, last):
     rows = ("glow", "jempp")
     straight = last(work("straight", rows=rows), judge).result
     few = {"seeds": (1,), "rows": ("jempp",)}
@@ -147,7 +152,7 @@ def test_interrupted_again_and_again_it_comes_to_the_same(work, judge, flows):
     assert sorted(flows) == [("glow", 0), ("glow", 0), ("glow", 1), ("glow", 1)]
 
 
-def test_what_is_done_is_not_done_again(work, judge):
+def test_what_is_done_is_not_done_again(work, judge, last):
     few = {"seeds": (0,), "rows": ("robust-classifier",)}
     first = last(work(**few), judge).result
     files = {p: p.stat().st_mtime_ns for p in (work(**few).out).rglob("*.safetensors")}
@@ -157,40 +162,20 @@ def test_what_is_done_is_not_done_again(work, judge):
     assert {p: p.stat().st_mtime_ns for p in (work(**few).out).rglob("*.safetensors")} == files
 
 
-def test_a_row_that_fails_is_told_and_the_others_stand(work, judge, monkeypatch):
-    train, tried = Run.train, []
-
-    def lost(run, *arguments, **options):
-        if run.recipe.name != "jempp":
-            return train(run, *arguments, **options)
-        tried.append(run.seed)
-        if run.seed == 1:
-            raise Diverged(3, "the loss is nan")
-        raise RuntimeError("two\nlines")
-
-    monkeypatch.setattr(Run, "train", lost)
-    rows = ("jempp", "robust-classifier")
-    result = last(work(rows=rows), judge).result
-    broken, fine = result["rows"]
-    assert (broken["status"], broken["seeds"]) == ("diverged", [])
-    assert broken["error"] == broken["failed_seeds"]["0"] == "two lines"
-    assert "the loss is nan" in broken["failed_seeds"]["1"]
-    assert broken["is"] is None
-    assert (fine["status"], fine["seeds"]) == ("done", [0, 1])
-    last(work(rows=rows), judge)
-    assert tried == [0, 1, 0]  # a diverged one would diverge again, a failed one may not
-
-
-def test_without_its_library_a_flow_is_skipped(work, judge, monkeypatch):
-    told = "flows need normflows: pip install 'jemstone[flows]'"
-
-    def absent(*arguments, **options):
-        raise Mistake(told)
-
-    monkeypatch.setattr(networks.FlowRun, "begin", absent)
-    monkeypatch.setattr(networks, "find_spec", lambda name: None)
-    (row,) = last(work(rows=("glow",), seeds=(0,)), judge).result["rows"]
-    assert (row["status"], row["error"]) == ("skipped", told)
+def test_a_network_of_other_weights_is_judged_again(work, judge, last):
+    few = {"seeds": (0,), "rows": ("robust-classifier",)}
+    first = last(work(**few), judge).result
+    asked = work(**few)
+    (run,) = [run for run in (asked.out / "runs").iterdir() if run.name == "robust-classifier-0"]
+    file = run / "checkpoint" / "model.safetensors"
+    write_tensors(file, {name: -value for name, value in read_tensors(file).items()})
+    lines = []
+    second = last(work(progress=lines.append, **few), judge).result
+    again = {line.split(": ")[1].split(",")[0] for line in lines if line.startswith("cell")}
+    assert again == {"robust-classifier"}
+    assert second["rows"][0]["fid"] != first["rows"][0]["fid"]
+    bf16 = dataclasses.replace(asked, judging=Device(bf16=True))
+    assert bf16.key(judge, bf16.judging) != asked.key(judge, asked.judging)
 
 
 def test_studies_are_asked_of_every_seed_and_stand_in_the_table(work, judge, monkeypatch):

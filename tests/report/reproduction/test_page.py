@@ -86,6 +86,9 @@ def check(text, result):
     for claim in result["claims"]:
         for name in ("claim", "paper", "measured", "verdict", "better"):
             assert str(claim[name]) in page.text
+    for cell in result["matrix"]:
+        whys = [cell.get("error") or "", *cell.get("failed_seeds", {}).values()]
+        assert all(why in page.text for why in whys)
     outlined = sum((cell["network"], cell["sampler"]) in PAPERS for cell in result["matrix"])
     assert page.count("td", class_="papers") == len(PANELS) * outlined
     shaded = [attrs for tag, attrs in page.tags if tag == "td" and "style" in attrs]
@@ -154,6 +157,7 @@ def test_the_slider_scrubs_through_every_frame(whole, walk):
     paths = [attrs["d"] for tag, attrs in page.tags if tag == "path"]
     assert len(paths) == 2 * 3
     assert all(len(path.split("L")) == frames for path in paths)
+    assert re.search(r"\.graph \{[^}]*touch-action: pan-y", text)
     # Without a script the live part stays hidden, and the strip is open.
     assert page.count("div", id="live", hidden=None) == 1
     assert page.count("details", id="strip", open=None) == 1
@@ -175,6 +179,12 @@ def test_photographs_do_not_make_a_page_heavy(whole, walk, samples):
     text = report_page(lean(whole[0]), cells, way, None)
     assert len(text) < 2e6
     assert "frames" in Reader(text).text
+
+
+def test_classes_have_their_names_without_a_walk(whole, samples):
+    result = lean(whole[0]) | {"classes": ["zero", "one", "two", "three"]}
+    text = report_page(result, {"robust-jem/combined": samples()}, None, None)
+    assert "<span>zero</span><span>one</span>" in text
 
 
 def test_what_others_wrote_is_escaped(whole, walk, samples, defaced):

@@ -1,21 +1,12 @@
-"""Figures hold the images that they were given, and walks keep every stage."""
+"""Figures hold the images that they were given, and walks the numbers of their steps."""
 
 import pytest
 import torch
 from PIL import Image
 
+from jemstone.experiments.reproduction.frames import frames_shown, steps_of
 from jemstone.report.reproduction import draw_samples, draw_trajectory
-from jemstone.report.reproduction.trajectory import frames_shown, stages_of
-
-
-@pytest.mark.parametrize("most", [1, 5, 10, 30, 1000])
-@pytest.mark.parametrize("walk_steps", [1, 10, 300])
-def test_frames_shown_keep_every_stage(most, walk_steps):
-    stages = ["init", *["attack"] * 15, "contrast", *["walk"] * walk_steps, "clamp"]
-    shown = frames_shown(stages, most)
-    assert shown == sorted(set(shown))
-    assert {0, len(stages) - 1, *(end for _, _, end in stages_of(stages))} <= set(shown)
-    assert len(shown) == min(len(stages), max(most, 5))
+from jemstone.report.reproduction.trajectory import names_of, trajectory_view
 
 
 def colours_of(path):
@@ -57,3 +48,18 @@ def test_a_trajectory_is_drawn_frame_by_frame(walk, tmp_path):
     for images in (one, two):
         drawn = [t for t in range(frames) if tuple(images[t, :, 0, 0].tolist()) in seen]
         assert drawn == shown
+
+
+@pytest.mark.parametrize("kept", [12, 80, 1000])
+def test_frames_of_a_thinned_way_are_called_by_their_true_steps(walk, kept):
+    way = walk(classes=2, attack=30, walk=200)
+    stages, names = way["stages"], names_of(way)
+    places = frames_shown(stages, kept)
+    steps = steps_of(stages)
+    thinned = {name: way[name][places] for name in ("images", "energy", "probability")}
+    thinned |= {"stages": [stages[t] for t in places], "steps": [steps[t] for t in places]}
+    thinned = way | thinned | {"frames": len(stages)}
+    assert names_of(thinned) == [names[t] for t in places]
+    view = trajectory_view(thinned)
+    assert view["names"][-1] == names[-1]
+    assert view["left_out"] == len(stages) - len(view["names"])

@@ -48,8 +48,8 @@ def ablate(
         count: samples of each setting.
         generator: of samples; all settings start from the same draws.
         device: where to draw; by default where the run was trained, in float32.
-        shelf: keeps each setting's figures as they are there; its key tells the weights, the data
-            and the judge.
+        shelf: keeps each setting's figures as they are there, those of other weights apart; its
+            key tells the data, the judge and the device.
         progress: hears what is drawn next.
 
     Returns:
@@ -60,12 +60,13 @@ def ablate(
     if jempp is not None:
         asked += [(jempp, question) for question in questions_of_jempp(jempp.recipe)]
     kept: MutableMapping[str, Any] = {} if shelf is None else shelf
+    weights = {of.path: of.weights_sha256 for of, _ in asked}
     models, answers = {}, []
     for number, (of, question) in enumerate(asked):
         rows = []
         for choice in question.choices:
             fields = json.dumps(dict(choice.fields), sort_keys=True)
-            name = f"{of.path.name} {choice.sampler} {count} {generator.seed} {fields}"
+            name = f"{weights[of.path]} {choice.sampler} {count} {generator.seed} {fields}"
             if name not in kept:
                 progress(
                     f"ablation {number + 1} of {len(asked)}, {question.id}: "

@@ -135,7 +135,8 @@ def train_ablations(
         count: samples of each run.
         generator: of samples and attacks.
         device: where to train, by default as the runs choose; images are drawn in float32.
-        shelf: keeps the figures of each run; its key tells the data and the judge.
+        shelf: keeps the figures of each run; its key tells the data, the judge and
+            the device.
         progress: hears what is trained next.
 
     Returns:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from jemstone.data import Images
-from jemstone.errors import Mistake, brief
+from jemstone.errors import Mistake, brief, of_the_environment
 from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of_run
@@ -22,11 +22,12 @@ from jemstone.experiments.reproduction.networks import Trained
 from jemstone.experiments.reproduction.rows import CONTROL, MATRIX
 from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.runs import Run
+from jemstone.experiments.shown import shown_classes
 from jemstone.experiments.sight import Eyes
 from jemstone.experiments.store import Store
 from jemstone.experiments.suites import PARTS
 from jemstone.files import finite, write_tensors
-from jemstone.metrics import predictions
+from jemstone.metrics import LAWS
 from jemstone.recipes import Recipe, build_sampler, changed
 from jemstone.samplers import ClassGaussian, Sampler
 from jemstone.types import Generator
@@ -61,22 +62,25 @@ def judge_cells(work: Work, trained: Sequence[Trained], eyes: Eyes) -> Cells:
         trained: the networks.
         eyes: the judge of samples.
     """
-    kept = Store(work.cells, work.plan.key(work.data, eyes.judge.name, eyes.judge.sha256))
+    kept = Store(work.cells, work.key(eyes.judge, work.judging))
     known, cells = kept.read(), {}
+    # A network that was trained or adopted anew is judged anew.
+    weights = {(one.network, one.seed): one.weights_sha256 for one in trained}
     asked = _asked(work, [one for one in trained if one.status == "done"], eyes)
     count = len(asked)
     for number, cell in enumerate(list(asked)):
         # Taken out, so that a network is let go after the last of its cells.
         name, judge = "-".join(map(str, cell)), asked.pop(cell)
-        if name not in known:
-            network, what, seed = cell
+        network, what, seed = cell
+        judged = weights.get((network, seed))
+        if name not in known or known[name].get("weights_sha256") != judged:
             work.progress(f"cell {number + 1} of {count}: {network}, {what}, seed {seed}")
             try:
-                known[name] = finite(judge())
+                known[name] = {**finite(judge()), "weights_sha256": judged}
                 kept.write(name, known[name])
-            except (OSError, MemoryError):  # of the whole command
-                raise
-            except Exception as error:  # of this cell alone
+            except Exception as error:
+                if of_the_environment(error):
+                    raise
                 known[name] = {"error": brief(error)}
                 work.progress(f"failed: {brief(error)}")
         cells[cell] = known[name]
@@ -109,6 +113,11 @@ def _asked(
                 continue
             asked[one.network, what, one.seed] = partial(opened.judge, what)
     return asked
+
+
+def _kept(verdict: Mapping[str, Any] | bool) -> bool:
+    """Tell whether a law was kept, of a whole verdict or of its answer alone."""
+    return bool(verdict["passed"] if isinstance(verdict, Mapping) else verdict)
 
 
 def _generator(seed: int) -> Generator:
@@ -186,11 +195,17 @@ class _Opened:
         case = self.open()
         clean, attacked = (PARTS[name](case, {}) for name in ("classification", "pgd"))
         norm, eps = case.threat
-        row = next(row for row in attacked["robust_accuracy"] if row["eps"] == eps)
+        rows = attacked["robust_accuracy"]
+        row = next(row for row in rows if row["eps"] == eps)
+        # What a network hides in one ball it may hide in all.
+        asked = [law for law in LAWS if any(law in of["laws"] for of in rows)]
+        laws = {law: all(_kept(of["laws"].get(law, True)) for of in rows) for law in asked}
         return {
             "accuracy": clean["accuracy"],
-            "robust_accuracy": row["value"],
-            "attack": f"{row['attack']}, {norm} {eps:g}",
+            "robust_accuracy": row["value"] if all(laws.values()) else None,
+            "left_standing": row["value"],
+            "laws": laws,
+            "attack": f"{row['attack']} on cross-entropy, {norm} {eps:g}",
             "attacked": row["n"],
         }
 
@@ -227,9 +242,7 @@ class _Opened:
             )
         intended = name not in ("buffer", "unconditional")
         if not intended:
-            # A chain on E(x) may leave the class it began in, so it is labelled by what it shows.
-            nameless = Images(pixels, torch.zeros(len(pixels), dtype=torch.int64))
-            y = predictions(case.model, nameless).argmax(dim=1)
+            y = shown_classes(case.model, pixels)
         return self.judged(name, pixels, y, "intended" if intended else "predicted", cost)
 
     def of_flow(self) -> dict[str, Any]:

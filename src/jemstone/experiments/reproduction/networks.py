@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jemstone.data import fingerprint
-from jemstone.errors import Mistake, brief
+from jemstone.errors import Mistake, brief, of_the_environment
 from jemstone.experiments.adopt import adopt, adoptable
 from jemstone.experiments.begin import begin, resolved
 from jemstone.experiments.flow_runs import FLOWS, FlowRun
@@ -51,10 +51,10 @@ class Trained:
     peak: int | None = None
 
     @property
-    def path(self) -> Path | None:
-        """The folder of its run."""
+    def weights_sha256(self) -> str | None:
+        """Of the file of its weights."""
         found = self.run or self.flow
-        return None if found is None else found.path
+        return None if found is None else found.weights_sha256
 
     def opened(self) -> Run | None:
         """Return the run anew: what it reads of its folder is let go with it."""
@@ -93,7 +93,8 @@ def train_networks(work: Work) -> list[Trained]:
     """Train what is not trained yet, cheap networks first, seed by seed.
 
     A network that diverges or fails is told, and the next one is trained. A diverged one would do
-    so again, and is left; a failed one is tried again when the same is asked for again.
+    so again, and is left as long as its folder is there; a failed one is tried again when the
+    same is asked for again.
 
     Raises:
         Interrupted: where a listener wanted to stop; what is done is kept.
@@ -105,7 +106,7 @@ def train_networks(work: Work) -> list[Trained]:
     for number, (network, seed) in enumerate(asked):
         name = f"{network}-{seed}"
         told = f"network {number + 1} of {len(asked)}: {network}, seed {seed}"
-        if known.get(name, {}).get("status") == "diverged":
+        if known.get(name, {}).get("status") == "diverged" and work.run(network, seed).is_dir():
             error = str(known[name]["error"])
             work.progress(f"{told}: {error}")
             done.append(Trained(network, seed, "diverged", error))
@@ -113,9 +114,11 @@ def train_networks(work: Work) -> list[Trained]:
         fresh = reset_peak(work.training)
         try:
             trained, worked = _trained(work, network, seed, told)
-        except (Interrupted, OSError, MemoryError):  # of the whole command
+        except Interrupted:
             raise
-        except Exception as error:  # of this network alone, whatever a library raised
+        except Exception as error:  # whatever a library raised
+            if of_the_environment(error):
+                raise
             status = _status(network, error)
             trained, worked = Trained(network, seed, status, brief(error)), True
             work.progress(f"{told}: {status}, {trained.error}")

@@ -42,6 +42,7 @@ class Plan:
         steps: of training, instead of the recipes'.
         ablations: whether what the paper leaves open is measured.
         stability: whether many short runs are trained to see how many fail.
+        weights: name of the folder whose weights are adopted; None where all are trained.
 
     Raises:
         Mistake: for an unknown row, budget or kind of features, seeds that are negative or given
@@ -58,6 +59,7 @@ class Plan:
     steps: int | None = None
     ablations: bool = False
     stability: bool = False
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         if self.budget not in BUDGETS:
@@ -137,6 +139,8 @@ class Plan:
             words += ["--features", self.features]
         if self.judge:
             words += ["--judge", f"{set_name(self.source)}-judge.safetensors"]
+        if self.weights:
+            words += ["--weights", self.weights]
         if self.steps:
             words += ["--steps", str(self.steps)]
         words += [f"--{name}" for name in ("ablations", "stability") if getattr(self, name)]
@@ -190,13 +194,16 @@ class Plan:
                 rows=tuple(row for row in ROWS if row in {*rows, *self.rows}),
                 ablations=self.ablations or kept["ablations"] is True,
                 stability=self.stability or kept["stability"] is True,
+                # Plans of before did not say.
+                weights=self.weights or kept.get("weights"),
             )
         except (KeyError, TypeError) as error:
             raise Mistake(f"{out / _FILE} is damaged: choose another --out") from error
 
     def write(self, out: Path, data: DataSet) -> None:
         """Keep the plan in its folder."""
-        asked = {name: getattr(self, name) for name in ("seeds", "rows", "ablations", "stability")}
+        names = ("seeds", "rows", "ablations", "stability", "weights")
+        asked = {name: getattr(self, name) for name in names}
         write_json(out / _FILE, {"plan": self._lasting(data), **asked, "command": self.command})
 
     def key(self, data: DataSet, *more: str) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
-from jemstone.errors import Mistake
+from jemstone.errors import Mistake, brief, of_the_environment
 from jemstone.experiments.ablations import ablate, pooled, train_ablations
 from jemstone.experiments.gradients import InputGradients, compare_gradients
 from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.reproduction.cells import judge_cells
+from jemstone.experiments.reproduction.measured import Measured
 from jemstone.experiments.reproduction.networks import Trained, check_runs, train_networks
 from jemstone.experiments.reproduction.rows import MATRIX
-from jemstone.experiments.reproduction.table import Measured, table
+from jemstone.experiments.reproduction.table import table
 from jemstone.experiments.reproduction.trajectory import trajectory
 from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.sight import Eyes, open_eyes
@@ -28,6 +29,7 @@ from jemstone.types import Generator
 __all__ = ["Outcome", "check_work", "reproduce"]
 
 _SHOWN = 10  # images whose gradients are drawn
+Picture = TypeVar("Picture")
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Outcome:
     Args:
         result: the table and all that stands beside it, ready for JSON.
         samples: a few images of each class and their labels, by ``network/sampler``.
-        trajectory: of combined inference; None where there is no Robust JEM.
-        gradients: on the same images for every network; None where there is none.
+        trajectory: of combined inference; None where there is no Robust JEM that can be walked.
+        gradients: on the same images for every network that has any; None where none has.
     """
 
     result: dict[str, Any]
@@ -77,9 +79,11 @@ def reproduce(work: Work, judge: Judge | Inception | None = None) -> Iterator[Ou
     eyes = open_eyes(eye, work.data, cache=work.cache, progress=work.progress)
     measured = Measured(trained, judge_cells(work, trained, eyes))
     shown: dict[str, Any] = {
-        "samples": _samples(work, trained),
-        "trajectory": _trajectory(work, trained),
-        "gradients": _gradients(work, trained),
+        "samples": _samples(work, measured),
+        "trajectory": _picture(
+            work, "the way of combined inference", lambda: _trajectory(work, trained)
+        ),
+        "gradients": _picture(work, "gradients", lambda: _gradients(work, measured)),
     }
     yield Outcome(table(work, measured, eyes), **shown)
     if not (work.plan.ablations or work.plan.stability):
@@ -94,18 +98,31 @@ def _first(trained: Sequence[Trained], network: str) -> Trained | None:
     return min(done, key=lambda t: t.seed, default=None)
 
 
-def _samples(work: Work, trained: Sequence[Trained]) -> dict[str, tuple[Tensor, Tensor]]:
+def _picture(work: Work, name: str, made: Callable[[], Picture | None]) -> Picture | None:
+    """Return what a picture is made of, or None: the table stands without it."""
+    try:
+        return made()
+    except Exception as error:
+        if of_the_environment(error):
+            raise
+        work.progress(f"no picture of {name}: {brief(error)}")
+        return None
+
+
+def _samples(work: Work, measured: Measured) -> dict[str, tuple[Tensor, Tensor]]:
     found = {}
     for network, samplers in MATRIX.items():
-        one = _first(trained, network)
+        one = _first(measured.trained, network)
         for sampler in samplers if one is not None else ():
             assert one is not None
+            if one.seed in measured.failures(network, sampler):
+                continue  # what lies there is of another day
             name = f"{network}-{sampler}-{one.seed}.safetensors"
             try:
                 kept = read_tensors(work.cells / "samples" / name)
                 found[f"{network}/{sampler}"] = (kept["images"], kept["labels"])
             except (Mistake, KeyError):
-                continue  # a cell that failed
+                continue  # a buffer that was not kept
     return found
 
 
@@ -118,8 +135,10 @@ def _trajectory(work: Work, trained: Sequence[Trained]) -> dict[str, Any] | None
     return trajectory(run, work.data.classes, work.judging)
 
 
-def _gradients(work: Work, trained: Sequence[Trained]) -> InputGradients | None:
-    firsts = [_first(trained, network) for network in work.plan.networks]
+def _gradients(work: Work, measured: Measured) -> InputGradients | None:
+    # A network whose gradients could not be measured cannot show them either.
+    sound = [t for t in measured.trained if t.seed not in measured.failures(t.network, "gradients")]
+    firsts = [_first(sound, network) for network in work.plan.networks]
     runs = [run for one in firsts if one is not None and (run := one.opened()) is not None]
     if not runs:
         return None
@@ -144,7 +163,10 @@ def _stability(work: Work) -> dict[str, Any]:
 
 def _ablations(work: Work, measured: Measured, eyes: Eyes) -> list[dict[str, Any]]:
     """Ask what the paper leaves open: of sampling, of every seed; of training, of the first."""
-    key = work.plan.key(work.data, eyes.judge.name, eyes.judge.sha256)
+    judged, trained = (
+        Shelf(work.cells / "ablations", work.key(eyes.judge, device))
+        for device in (work.judging, work.training)
+    )
     jempp = {t.seed: t.opened() for t in measured.of("jempp")}
     answers = [
         ablate(
@@ -155,7 +177,7 @@ def _ablations(work: Work, measured: Measured, eyes: Eyes) -> list[dict[str, Any
             count=work.plan.count,
             generator=Generator(one.seed),
             device=work.judging,
-            shelf=Shelf(work.cells / "ablations", key),
+            shelf=judged,
             progress=work.progress,
         )
         for one in measured.of("robust-jem")
@@ -179,7 +201,7 @@ def _ablations(work: Work, measured: Measured, eyes: Eyes) -> list[dict[str, Any
             count=work.plan.count,
             generator=Generator(seed),
             device=work.training,
-            shelf=Shelf(work.cells / "ablations", key),
+            shelf=trained,
             progress=work.progress,
             **options,
         ),

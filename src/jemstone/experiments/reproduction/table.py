@@ -5,94 +5,29 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from jemstone.experiments.figures import FIGURES
+from jemstone.errors import Mistake
 from jemstone.experiments.provenance import source_commit, versions
-from jemstone.experiments.reproduction.cells import REFERENCES, Cells
+from jemstone.experiments.reproduction.cells import REFERENCES
 from jemstone.experiments.reproduction.claims import judge_claims
-from jemstone.experiments.reproduction.costs import COSTS
+from jemstone.experiments.reproduction.measured import Measured, mean, summary
 from jemstone.experiments.reproduction.networks import Trained
 from jemstone.experiments.reproduction.rows import CONTROL, MATRIX, ROWS, UNCONDITIONAL, Row
 from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.sight import Eyes
-from jemstone.functional.statistics import standard_error
 from jemstone.recipes import to_yaml
 from jemstone.training import RunFolder
 
-__all__ = ["Measured", "summary", "table"]
+__all__ = ["table"]
 
 _CURVES = ("loss", "accuracy", "robust_accuracy", "energy_data", "energy_samples")
 _POINTS = 100
 _GRADIENTS = ("class_mean_alignment_log_p", "margin_alignment", "flat")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What has been trained, and what came of judging it.
-
-    Args:
-        trained: the networks.
-        cells: their figures.
-    """
-
-    trained: Sequence[Trained]
-    cells: Cells
-
-    def of(self, network: str) -> list[Trained]:
-        """Return a network's runs, by seed."""
-        return sorted((t for t in self.trained if t.network == network), key=lambda t: t.seed)
-
-    def values(self, network: str, what: str, figure: str) -> list[float]:
-        """Return the values of a figure, by seed, where there are any."""
-        found = {
-            seed: cell[figure]
-            for (of, asked, seed), cell in self.cells.items()
-            if (of, asked) == (network, what) and cell.get(figure) is not None
-        }
-        return [float(found[seed]) for seed in sorted(found)]
-
-    def figures(self, network: str, what: str) -> dict[str, Any]:
-        """Return every figure of some samples, over the seeds."""
-        names = (*FIGURES, "n")
-        found = {name: summary(self.values(network, what, name)) for name in names}
-        count = found.pop("n")
-        return {**found, "n": None if count is None else round(count["mean"])}
-
-    def cost(self, network: str, what: str) -> dict[str, Any]:
-        """Return what it costs to draw an image, in the mean over the seeds."""
-        return {name: mean(self.values(network, what, name)) for name in COSTS}
-
-    def failures(self, network: str, what: str) -> dict[int, str]:
-        """Return why seeds have no figures, by seed."""
-        found = {t.seed: t.error or t.status for t in self.of(network) if t.status != "done"}
-        for (of, asked, seed), cell in self.cells.items():
-            if (of, asked) == (network, what) and "error" in cell:
-                found[seed] = str(cell["error"])
-        return dict(sorted(found.items()))
-
-
-def summary(values: Sequence[float]) -> dict[str, Any] | None:
-    """Return mean, standard error and every value; None where there is none.
-
-    >>> summary([1.0, 3.0])
-    {'mean': 2.0, 'se': 1.0, 'values': [1.0, 3.0]}
-    """
-    if not values:
-        return None
-    error = standard_error(torch.tensor(values).double()) if len(values) > 1 else None
-    return {"mean": fmean(values), "se": error, "values": list(values)}
-
-
-def mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean of what is known; None where nothing is."""
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
 
 
 def table(
@@ -117,6 +52,7 @@ def table(
         "command": plan.command,
         "commit": source_commit(),
         "data": work.data.name,
+        "classes": list(work.data.classes),
         "budget": plan.budget,
         "seeds": list(plan.seeds),
         "samples": plan.count,
@@ -133,7 +69,12 @@ def table(
         },
         "rows": [_row(ROWS[row], measured) for row in plan.rows],
         "references": [
-            {"id": id, "model": words, **measured.figures("data", id)}
+            {
+                "id": id,
+                "model": words,
+                "failed_seeds": measured.errors("data", id),
+                **measured.figures("data", id),
+            }
             for id, words in REFERENCES.items()
         ],
         "matrix": [cell for asking in asked if (cell := _cell(*asking, measured)) is not None],
@@ -147,6 +88,7 @@ def table(
         "gradients": [
             {
                 "network": network,
+                "failed_seeds": measured.errors(network, "gradients"),
                 **{
                     name: summary(measured.values(network, "gradients", name))
                     for name in _GRADIENTS
@@ -154,14 +96,20 @@ def table(
             }
             for network in plan.networks
             if measured.values(network, "gradients", "flat")
+            or measured.errors(network, "gradients")
         ],
         "networks": [_network(network, measured) for network in plan.networks],
         "ablations": ablations,
         "stability": stability,
         "training": [
-            {"network": one.network, "seed": one.seed, "curves": _curves(one)}
+            {
+                "network": one.network,
+                "seed": one.seed,
+                "status": one.status,
+                "curves": _curves(path),
+            }
             for one in measured.trained
-            if one.path is not None
+            if (path := work.run(one.network, one.seed)).is_dir()
         ],
         "recipes": {
             network: _recipe(done[0])
@@ -173,8 +121,8 @@ def table(
 
 def _row(row: Row, measured: Measured) -> dict[str, Any]:
     """Return a row of the paper's table."""
-    runs, failures = measured.of(row.network), measured.failures(row.network, row.sampler)
-    done = [t for t in runs if t.seed not in failures]
+    runs, seeds = measured.of(row.network), measured.seeds(row.network, row.sampler)
+    done = [t for t in runs if t.seed in seeds["seeds"]]
     status = "done" if done else _worst(runs)
     cost = measured.cost(row.network, row.sampler)
     peaks = [cost["peak_bytes"], mean(t.peak for t in done)]
@@ -184,9 +132,8 @@ def _row(row: Row, measured: Measured) -> dict[str, Any]:
         "network": row.network,
         "sampler": row.sampler,
         "status": status,
-        "error": None if done else next(iter(failures.values()), None),
-        "seeds": [t.seed for t in done],
-        "failed_seeds": {str(seed): error for seed, error in failures.items()},
+        "error": None if done else next(iter(seeds["failed_seeds"].values()), None),
+        **seeds,
         **measured.figures(row.network, row.sampler),
         **_classified(row.network, measured),
         "bits_per_dim": summary(measured.values(row.network, row.sampler, "bits_per_dim")),
@@ -224,21 +171,24 @@ def _classified(network: str, measured: Measured) -> dict[str, Any]:
         "accuracy": summary(measured.values(network, "classification", "accuracy")),
         "robust_accuracy": summary(measured.values(network, "classification", "robust_accuracy")),
         "robust_attack": next(iter(attacks), None),
+        "laws": measured.laws(network),
+        "classification_failed": measured.errors(network, "classification"),
     }
 
 
 def _cell(network: str, sampler: str, measured: Measured) -> dict[str, Any] | None:
     """Return a cell of the matrix; None for the buffer of a network that was adopted."""
     figures = measured.figures(network, sampler)
-    failures = measured.failures(network, sampler)
-    if figures["n"] is None and not failures:
+    seeds = measured.seeds(network, sampler)
+    if figures["n"] is None and not seeds["failed_seeds"]:
         return None
     return {
         "network": network,
         "sampler": sampler,
         "origin": "buffer" if sampler == "buffer" else "scratch",
         "status": "done" if figures["n"] is not None else _worst(measured.of(network)),
-        "error": None if figures["n"] is not None else next(iter(failures.values())),
+        "error": None if figures["n"] is not None else next(iter(seeds["failed_seeds"].values())),
+        **seeds,
         **figures,
         "cost": measured.cost(network, sampler),
     }
@@ -276,10 +226,12 @@ def _recipe(one: Trained) -> str:
     return yaml.safe_dump(json.loads(json.dumps(size)), sort_keys=False)  # tuples as lists
 
 
-def _curves(one: Trained) -> dict[str, list[Any]]:
+def _curves(path: Path) -> dict[str, list[Any]]:
     """Return a run's metrics, thinned; those that it does not have are left out."""
-    assert one.path is not None
-    lines = list(RunFolder(one.path).metrics())
+    try:
+        lines = list(RunFolder(path).metrics())
+    except Mistake:  # a damaged file, which may be why the run has failed
+        lines = []
     places = sorted({round(k) for k in torch.linspace(0, len(lines) - 1, _POINTS).tolist()})
     thinned = [lines[place] for place in places] if lines else []
     names = [

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from jemstone.data import to_bytes
+from jemstone.experiments.reproduction.frames import frames_shown, steps_of
 from jemstone.experiments.runs import Run
 from jemstone.samplers import PGD, SGLD, Clamp, ReduceContrast
 from jemstone.training import Device
@@ -33,16 +34,18 @@ def trajectory(run: Run, classes: tuple[str, ...], device: Device) -> dict[str, 
         device: where to walk.
 
     Returns:
-        ``labels``; for each frame its ``stages`` name, ``images`` uint8 (T, B, C, H, W),
-        ``energy`` :math:`E(x, y)` and ``probability`` :math:`p(y|x)`, (T, B); ``class_names``.
-        Of longer ways, 80 frames, first and last of each stage among them.
+        ``labels``; for each frame its ``stages`` name, its number there in ``steps``, ``images``
+        uint8 (T, B, C, H, W), ``energy`` :math:`E(x, y)` and ``probability`` :math:`p(y|x)`,
+        (T, B); ``class_names``; and how many ``frames`` the way has. Of longer ways there are 80,
+        the last of each stage among them.
     """
     model = run.model().to(device.name)
     y = torch.arange(min(len(classes), _CHAINS)).to(device.name)
     sampler = run.sampler("combined")
     stream = Generator(run.seed).fold("samples")
     way = [(_named(part), x) for part, x in sampler.trace(model, y, stream)]
-    kept = _thinned([name for name, _ in way])
+    stages = [name for name, _ in way]
+    kept, steps = frames_shown(stages, _FRAMES), steps_of(stages)
     energies, probabilities = [], []
     for place in kept:
         logits = model.logits(way[place][1])
@@ -50,27 +53,11 @@ def trajectory(run: Run, classes: tuple[str, ...], device: Device) -> dict[str, 
         probabilities.append(logits.softmax(dim=1).gather(1, y[:, None])[:, 0].cpu())
     return {
         "labels": y.tolist(),
-        "stages": [way[place][0] for place in kept],
+        "stages": [stages[place] for place in kept],
+        "steps": [steps[place] for place in kept],
+        "frames": len(way),
         "images": torch.stack([to_bytes(way[place][1].cpu()) for place in kept]),
         "energy": torch.stack(energies),
         "probability": torch.stack(probabilities),
         "class_names": [classes[k] for k in y.tolist()],
     }
-
-
-def _thinned(stages: list[str]) -> list[int]:
-    """Choose the frames to keep: where stages begin and end, and evenly between.
-
-    >>> _thinned(["init", "walk", "walk"])
-    [0, 1, 2]
-    """
-    last = len(stages) - 1
-    ends = {
-        k
-        for k, name in enumerate(stages)
-        if k in (0, last) or stages[k - 1] != name or stages[k + 1] != name
-    }
-    between = [k for k in range(len(stages)) if k not in ends]
-    room = max(0, min(len(between), _FRAMES - len(ends)))
-    evenly = [between[k * len(between) // room] for k in range(room)]
-    return sorted({*ends, *evenly})

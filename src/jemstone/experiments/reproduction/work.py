@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jemstone.data import DataSet
+from jemstone.experiments.judge import Judge
 from jemstone.experiments.reproduction.plan import Plan
+from jemstone.metrics import Inception
 from jemstone.training import Device, Listener, Quiet
 
 __all__ = ["Watched", "Work"]
@@ -49,6 +51,10 @@ class Work:
     cache: Path | None = None
     watched: Watched = _unwatched
     progress: Callable[[str], None] = lambda line: None
+
+    def key(self, judge: Judge | Inception, device: Device) -> str:
+        """Return a digest of all that figures depend on, beside the weights, sampler and seed."""
+        return self.plan.key(self.data, judge.name, judge.sha256, str(device))
 
     def run(self, network: str, seed: int) -> Path:
         """Return the folder of a network's run."""

@@ -9,7 +9,7 @@ from typing import Any
 from jemstone.report.reproduction.table import is_done
 from jemstone.report.reproduction.words import NETWORKS, SAMPLERS, mean_of, named, score
 
-__all__ = ["PANELS", "PAPERS", "best_cell", "cell_told", "controls_told", "panels"]
+__all__ = ["PANELS", "PAPERS", "best_cell", "cell_told", "controls_told", "failures_told", "panels"]
 
 PAPERS = {
     ("jempp", "energy"),
@@ -120,6 +120,22 @@ def controls_told(result: Mapping[str, Any]) -> list[str]:
         f"{cell_told(cell)}: FID {score(cell.get('fid'))}, IS {score(cell.get('is'))}"
         for cell in result.get("controls") or ()
     ]
+
+
+def failures_told(result: Mapping[str, Any]) -> list[str]:
+    """Say why cells have no figures, or not those of every seed; a line for each reason.
+
+    Args:
+        result: of a reproduction.
+    """
+    told: dict[tuple[str, str], list[str]] = {}
+    for cell in (*(result.get("matrix") or ()), *(result.get("controls") or ())):
+        seeds = (cell.get("failed_seeds") or {}).items()
+        why = "; ".join(f"seed {seed}, {error}" for seed, error in seeds) or cell.get("error")
+        if why:
+            samplers = told.setdefault((named(NETWORKS, cell["network"]), why), [])
+            samplers.append(named(SAMPLERS, cell["sampler"]))
+    return [f"{name} under {', '.join(of)}: {why}" for (name, why), of in told.items()]
 
 
 def cell_told(cell: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from jemstone.report.figure import png_address, tiled
 from jemstone.report.rendering import render
 from jemstone.report.reproduction.headline import findings, headline
-from jemstone.report.reproduction.matrix import controls_told, panels
+from jemstone.report.reproduction.matrix import controls_told, failures_told, panels
 from jemstone.report.reproduction.pictures import CLASSES, in_rows
 from jemstone.report.reproduction.plots import ablation_plots, stability_plots, training_plots
 from jemstone.report.reproduction.table import DONE, SHARES, footnotes, is_done, lines
@@ -22,7 +22,7 @@ from jemstone.report.reproduction.words import (
     SAMPLERS,
     amount,
     bytes_told,
-    duration,
+    duration_told,
     mean_of,
     named,
     score,
@@ -71,7 +71,12 @@ def report_page(
     figures, others = _pictures(samples)
     return render(
         "reproduction.html",
-        filters={"amount": amount, "duration": duration, "bytes": bytes_told, "setting": setting},
+        filters={
+            "amount": amount,
+            "duration": duration_told,
+            "bytes": bytes_told,
+            "setting": setting,
+        },
         result=result,
         headline=headline(result),
         findings=findings(result),
@@ -82,6 +87,7 @@ def report_page(
         claims=[_claim(claim) for claim in result.get("claims") or ()],
         panels=panels(result),
         controls=controls_told(result),
+        failures=failures_told(result),
         figures=figures,
         others=others,
         class_names=list(result.get("classes") or (trajectory or {}).get("class_names") or ()),

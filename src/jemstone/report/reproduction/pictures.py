@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jemstone.experiments.reproduction.frames import frames_shown
 from jemstone.files import write_whole
 from jemstone.report.figure import draw_panels
-from jemstone.report.reproduction.trajectory import frames_shown, names_of
+from jemstone.report.reproduction.trajectory import names_of
 
 __all__ = ["CLASSES", "draw_samples", "draw_trajectory", "in_rows"]
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jemstone.report.reproduction.words import ABSENT, features_told, mean_of, score
+from jemstone.report.reproduction.words import (
+    ABSENT,
+    NETWORKS,
+    features_told,
+    mean_of,
+    named,
+    score,
+)
 
 __all__ = ["DONE", "SHARES", "footnotes", "is_done", "lines", "seeds_told", "table_markdown"]
 
@@ -127,6 +134,21 @@ def _footnotes(result: Mapping[str, Any]) -> Iterator[str]:
         for seed, why in (row.get("failed_seeds") or {}).items():
             if is_done(row):
                 yield f"{model}, seed {seed}, is left out: {why}"
+    for row in result.get("references") or ():
+        for seed, why in (row.get("failed_seeds") or {}).items():
+            yield f"{row.get('model') or row['id']}, seed {seed}, is left out: {why}"
+    for network in result.get("networks") or ():
+        name = named(NETWORKS, network["network"])
+        for seed, why in (network.get("classification_failed") or {}).items():
+            yield f"accuracy of {name}, seed {seed}, is left out: {why}"
+        broken = [law for law, held in (network.get("laws") or {}).items() if not held]
+        if broken:
+            laws = ", ".join(law.replace("_", " ") for law in broken)
+            yield f"robust accuracy of {name} is left out, since it is too high: it breaks {laws}"
+    for network in result.get("gradients") or ():
+        for seed, why in (network.get("failed_seeds") or {}).items():
+            name = named(NETWORKS, network["network"])
+            yield f"gradients of {name}, seed {seed}, are left out: {why}"
 
 
 def _judge_told(judge: Mapping[str, Any]) -> str:

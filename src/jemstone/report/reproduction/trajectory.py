@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from jemstone.experiments.reproduction.frames import frames_shown, stages_of, steps_of
 from jemstone.report.figure import png_address
 
-__all__ = ["frames_shown", "names_of", "stages_of", "trajectory_view"]
+__all__ = ["names_of", "trajectory_view"]
 
 _MOST_BYTES = 600_000  # of pixels, all classes together
 _STRIP = 9  # frames
@@ -23,49 +23,22 @@ _COLOURS = (
 )
 
 
-def stages_of(stages: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Return the runs of equal stages, each with its first and its last frame.
-
-    >>> stages_of(["init", "attack", "attack", "contrast"])
-    [('init', 0, 0), ('attack', 1, 2), ('contrast', 3, 3)]
-    """
-    starts = [t for t, stage in enumerate(stages) if t == 0 or stage != stages[t - 1]]
-    ends = [*(start - 1 for start in starts[1:]), len(stages) - 1]
-    return [(stages[start], start, end) for start, end in zip(starts, ends, strict=True)]
-
-
-def frames_shown(stages: Sequence[str], most: int) -> list[int]:
-    """Choose frames: the first, the last of every stage, and others evenly between them.
-
-    >>> frames_shown(["init"] + 4 * ["attack"] + ["contrast"] + 8 * ["walk"], 6)
-    [0, 2, 4, 5, 9, 13]
-
-    Args:
-        stages: of each frame.
-        most: how many, unless there are more stages.
-    """
-    chosen = sorted({0, *(end for _, _, end in stages_of(stages))})
-    while len(chosen) < min(most, len(stages)):
-        before, after = max(pairwise(chosen), key=lambda pair: pair[1] - pair[0])
-        chosen = sorted({*chosen, (before + after) // 2})
-    return chosen
-
-
 def names_of(trajectory: Mapping[str, Any]) -> list[str]:
     """Name each frame by its stage and, where a stage has many, by its step in it.
 
-    ``steps`` of the trajectory, where it has them, are the numbers of steps; otherwise frames are
-    counted.
+    ``steps`` of the trajectory, where it has them, are the numbers of steps; otherwise no frame
+    is missing, and they are counted.
 
     Args:
         trajectory: see :func:`trajectory_view`.
     """
-    steps, names = trajectory.get("steps"), []
-    for stage, start, end in stages_of(trajectory["stages"]):
-        for t in range(start, end + 1):
-            number = steps[t] if steps is not None else t - start + 1
-            names.append(stage if start == end else f"{stage} {number}")
-    return names
+    stages = trajectory["stages"]
+    steps = trajectory.get("steps") or steps_of(stages)
+    return [
+        stage if start == end and steps[t] == 1 else f"{stage} {steps[t]}"
+        for stage, start, end in stages_of(stages)
+        for t in range(start, end + 1)
+    ]
 
 
 def trajectory_view(trajectory: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +48,8 @@ def trajectory_view(trajectory: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         trajectory: ``labels`` (B,), ``stages`` of the T frames, ``images`` uint8 (T, B, C, H, W),
-            ``energy`` E(x, y) and ``probability`` p(y|x), both (T, B), and ``class_names``.
+            ``energy`` E(x, y) and ``probability`` p(y|x), both (T, B), and ``class_names``. Where
+            frames were left out, ``steps`` of those that are there and ``frames``, of the whole.
     """
     images = torch.as_tensor(trajectory["images"])
     most = max(12, _MOST_BYTES // max(1, images[0].numel()))
@@ -114,7 +88,7 @@ def trajectory_view(trajectory: Mapping[str, Any]) -> dict[str, Any]:
             for t in frames_shown(stages, _STRIP)
         ],
         "last": len(shown) - 1,
-        "left_out": len(names) - len(shown),
+        "left_out": (trajectory.get("frames") or len(names)) - len(shown),
         "range": (low, high),
         "aspect": f"{images.shape[-1]} / {images.shape[-2]}",
     }

@@ -6,13 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from jemstone.experiments import duration
+
 __all__ = [
     "ABSENT",
     "NETWORKS",
     "SAMPLERS",
     "amount",
     "bytes_told",
-    "duration",
+    "duration_told",
     "features_told",
     "mean_of",
     "named",
@@ -21,7 +23,6 @@ __all__ = [
 ]
 
 ABSENT = "-"
-_AMONG_THEMSELVES = "compare with each other, not with the paper's"
 NETWORKS = {
     "jempp": "JEM++",
     "robust-classifier": "robust classifier",
@@ -114,19 +115,14 @@ def score(figure: Any, percent: bool = False) -> str:
     return f"{mean:.{digits}f} ± {error:.{digits}f}{unit}"
 
 
-def duration(seconds: Any) -> str:
+def duration_told(seconds: Any) -> str:
     """Write a time in the unit that suits it.
 
-    >>> [duration(s) for s in (0.00123, 12.3, 754, 9000, None)]
-    ['1.23 ms', '12.3 s', '12.6 min', '2.50 h', '-']
+    >>> duration_told(754), duration_told({"mean": 0.00123}), duration_told(None)
+    ('12.6 min', '1.23 ms', '-')
     """
     value = mean_of(seconds)
-    if value is None:
-        return ABSENT
-    for limit, size, unit in ((1.0, 1e-3, "ms"), (90.0, 1.0, "s"), (5400.0, 60.0, "min")):
-        if value < limit:
-            return f"{amount(value / size)} {unit}"
-    return f"{amount(value / 3600)} h"
+    return ABSENT if value is None else duration(value, digits=3)
 
 
 def bytes_told(count: Any) -> str:
