@@ -100,7 +100,8 @@ def detection(rows):
                 plain = [r["baseline_auroc"] for r in here if r["baseline_auroc"] is not None]
                 beside = f" / {max(plain):.2f}" if plain else ""
                 cell = f"{best['auroc']:.2f}{beside}"
-                said.append(f"attacked {cell}" if attacked else f"{cell} by {best['score']}")
+                score = best["score"].replace("|", "\\|")  # which would end a cell
+                said.append(f"attacked {cell}" if attacked else f"{cell} by {score}")
         yield ("unknown:", data), "; ".join(said)
 
 
