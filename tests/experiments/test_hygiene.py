@@ -12,7 +12,7 @@ from jemstone.experiments import begin
 from jemstone.recipes import changed, recipe_for
 from jemstone.training import Device, Quiet
 
-STEPS = [pytest.param(200, id="some"), pytest.param(10_000, id="many", marks=pytest.mark.stress)]
+STEPS = [pytest.param(100, id="some"), pytest.param(10_000, id="many", marks=pytest.mark.stress)]
 TINY = {
     "network.width": 1,
     "network.depth": 10,
