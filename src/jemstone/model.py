@@ -21,7 +21,7 @@ from jemstone.files import read_json, read_tensors, write_json, write_tensors
 from jemstone.functional.energies import joint_energy, marginal_energy
 from jemstone.nn import WideResNet, build, outline
 
-__all__ = ["JointEnergyModel", "Normalise"]
+__all__ = ["JointEnergyModel", "Normalise", "still"]
 
 
 class Normalise(nn.Module):
@@ -202,6 +202,17 @@ class JointEnergyModel(nn.Module):
                 f"{folder} does not hold a model of that shape: {brief(error)}"
             ) from error
         return model.eval()
+
+
+def still(model: Any, mode: str, x: Tensor) -> Any:
+    """Return a model as a walk reads it, see :meth:`JointEnergyModel.frozen`; others as they are.
+
+    Args:
+        model: any energy.
+        mode: of the walk, ``eval`` or ``batch``.
+        x: images that it starts from (B, C, H, W).
+    """
+    return model.frozen(mode, x) if isinstance(model, JointEnergyModel) else model
 
 
 def _check_shapes(classifier: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -17,7 +17,7 @@ from jemstone.errors import Mistake
 from jemstone.functional.balls import Ball
 from jemstone.functional.energies import away_from_label, label_margin
 from jemstone.metrics.classification import check_labels, check_logits
-from jemstone.metrics.victim import still
+from jemstone.model import still
 from jemstone.random import Generator
 from jemstone.samplers import PGD
 from jemstone.types import EnergyModel, Potential
@@ -148,7 +148,7 @@ def pgd_survivors(
         Mistake: for pixels outside [0, 1], labels that are not of the model's classes, or logits
             that are not finite.
     """
-    siege = Siege(still(model, x), x, y, generator)
+    siege = Siege(still(model, "eval", x), x, y, generator)
     rows = [siege.stands.clone()]
     for number, threat in enumerate(balls):
         if threat.eps > 0:

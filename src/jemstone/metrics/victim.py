@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +10,10 @@ from torch import Tensor, nn
 from jemstone.errors import Mistake
 from jemstone.functional.energies import joint_energy, marginal_energy
 from jemstone.metrics.classification import check_logits, device_of
-from jemstone.model import JointEnergyModel
+from jemstone.model import still
 from jemstone.types import EnergyModel
 
-__all__ = ["Classifier", "Victim", "still"]
+__all__ = ["Classifier", "Victim"]
 
 Classifier = EnergyModel | Callable[[Tensor], Tensor]
 """Whatever gives logits (B, K) of images (B, C, H, W) in [0, 1]."""
@@ -51,7 +50,7 @@ class Victim:
         Args:
             x: images that the attack starts from (B, C, H, W).
         """
-        model = still(self.model, x)
+        model = still(self.model, "eval", x)
         if model is self.model:
             return self
         victim = Victim(model)
@@ -98,13 +97,3 @@ class Victim:
         """
         with torch.no_grad():
             return self.logits(x).argmax(dim=-1) == y
-
-
-def still(model: Any, x: Tensor) -> Any:
-    """Return a model as a walk reads it, see :meth:`JointEnergyModel.frozen`; others as they are.
-
-    Args:
-        model: the classifier, in eval mode.
-        x: images that the walk starts from (B, C, H, W).
-    """
-    return model.frozen("eval", x) if isinstance(model, JointEnergyModel) else model

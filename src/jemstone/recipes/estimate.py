@@ -20,13 +20,13 @@ from jemstone.memory import gibibytes
 from jemstone.nn import outline
 from jemstone.recipes.build import network_arguments
 from jemstone.recipes.schema import Recipe, changed, flattened
+from jemstone.training import TRAIL
 
 __all__ = ["Estimate", "estimate", "refuse_oversized"]
 
 _FLOAT, _DOUBLE = 4, 8
 _PROGRAM = 760 * 2**20  # the interpreter with its libraries, as measured
 _DRAWING = 5  # copies of the replay buffer while it is first drawn: words, their halves, normals
-_TRAIL = 2  # checkpoints that a run in trouble may go back to
 _READING = 2**27  # chunks of images, while Gaussians are fitted to them
 _RANK = 64  # the first that is named where full covariances do not fit
 _KNOBS = {
@@ -110,7 +110,7 @@ def estimate(
     # Weights, momenta and the average; the gradient, and the copy that a checkpoint is made of;
     # and what a run may go back to, with one more while it is made.
     remembered = 1 + (2 if optimisation.optimiser == "adam" else 1) + (optimisation.ema > 0)
-    copies = remembered + 2 + (_TRAIL + 1) * remembered * (recipe.guard.retries > 0)
+    copies = remembered + 2 + (TRAIL + 1) * remembered * (recipe.guard.retries > 0)
     # Each objective keeps its passes until the step's gradient. A walk's own, and an attack's,
     # are let go before the pass over its end, which is as large.
     passes = 2 * (parts.likelihood > 0) + (parts.cross_entropy > 0) + (parts.adversarial > 0)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from jemstone.errors import Mistake, unknown
 from jemstone.functional.energies import energy
-from jemstone.model import JointEnergyModel
+from jemstone.model import still
 from jemstone.nn.modes import MODES, held
 from jemstone.types import EnergyModel, Generator, Potential
 
@@ -101,11 +101,9 @@ class Walk(abc.ABC):
         x = self.start(origin, generator.fold("start"))
         if x is not origin:
             yield x
-        still = model
-        if self.steps and isinstance(model, JointEnergyModel):
-            still = model.frozen(self.mode, x)
+        frozen = still(model, self.mode, x) if self.steps else model
         for t in range(self.steps):
             # The mode is held step by step: whoever stops listening gets the model back as it was.
             with held(model, self.mode):
-                x = self.step(still, x, y, origin, generator.fold(t))
+                x = self.step(frozen, x, y, origin, generator.fold(t))
             yield x

@@ -7,10 +7,11 @@ from jemstone.training.loop import Interrupted, Listener, Quiet, released, train
 from jemstone.training.optimisation import Optimisation
 from jemstone.training.processes import Processes, join
 from jemstone.training.run_folder import RunFolder
-from jemstone.training.state import TrainingState, chains_files, read_record
+from jemstone.training.state import TRAIL, TrainingState, chains_files, read_record
 from jemstone.training.tensorboard import TensorBoard, check_tensorboard
 
 __all__ = [
+    "TRAIL",
     "Device",
     "Diverged",
     "Gallery",

@@ -23,16 +23,22 @@ from jemstone.training.guard import Watch
 from jemstone.training.momenta import below, load_momenta, momenta
 from jemstone.training.processes import Processes
 
-__all__ = ["Snapshot", "TrainingState", "chains_files", "read_record"]
+__all__ = ["TRAIL", "Snapshot", "TrainingState", "chains_files", "read_record"]
 
-_TRAIL = 2
+TRAIL = 2
+"""Checkpoints that a run in trouble may go back to."""
+
 _WRITTEN = ("model.safetensors", "config.json", "training.safetensors", "training.json")
 
 
 def chains_files(checkpoint: Path) -> list[Path]:
     """Return the files with the chains of each process that wrote the checkpoint, one at least."""
     count = len(list(checkpoint.glob("chains-*.safetensors")))
-    return [checkpoint / f"chains-{rank}.safetensors" for rank in range(max(1, count))]
+    return [_chains_file(checkpoint, rank) for rank in range(max(1, count))]
+
+
+def _chains_file(checkpoint: Path, rank: int) -> Path:
+    return checkpoint / f"chains-{rank}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -159,13 +165,13 @@ class TrainingState:
             write_json(beside / "training.json", self._record())
         self.processes.wait()
         if self.buffer is not None:
-            chains = beside / f"chains-{self.processes.rank}.safetensors"
-            write_tensors(chains, self.buffer.state_dict())
+            write_tensors(_chains_file(beside, self.processes.rank), self.buffer.state_dict())
         self.processes.wait()
         if self.processes.leads:
             held = range(self.processes.world if self.buffer is not None else 0)
-            wanted = (*_WRITTEN, *(f"chains-{rank}.safetensors" for rank in held))
-            if not all((beside / name).is_file() for name in wanted):
+            wanted = [beside / name for name in _WRITTEN]
+            wanted += [_chains_file(beside, rank) for rank in held]
+            if not all(file.is_file() for file in wanted):
                 raise FileNotFoundError(f"{folder.parent} vanished while a checkpoint was written")
             self._take_name(beside, folder)
         self.processes.wait()
@@ -219,7 +225,7 @@ class TrainingState:
 
     def leave_trail(self) -> None:
         """Remember the state as one to go back to, once it has proved to be good."""
-        self.trail = [*self.trail, self.snapshot()][-_TRAIL:]
+        self.trail = [*self.trail, self.snapshot()][-TRAIL:]
 
     def _record(self) -> dict[str, Any]:
         record: dict[str, Any] = {"step": self.step, "metrics": self.metrics}
