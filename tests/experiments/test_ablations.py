@@ -98,7 +98,7 @@ def test_a_network_without_batch_norm_has_one_mode(digits):
 def test_jempps_evaluation_is_the_loop_of_its_code(smooth, images, labels, generator):
     """On [-1, 1]: an outer step of 1, then five inner ones, each of the clipped gradient."""
     model, recipe = smooth(), recipe_for("jempp", "digits", "paper")
-    evaluated = questions_of_jempp(recipe)[0].choices[-1].fields
+    evaluated = questions_of_jempp(recipe)[-1].choices[-1].fields
     assert evaluated["sampling.energy.noise"] == 0.005
     quiet = {**evaluated, "sampling.energy.noise": 0.0, "sampling.energy.steps": 2}
     walk = build_walk(changed(recipe, quiet).sampling.energy, lambda m, x, y: m.energy(x, y))

@@ -74,7 +74,18 @@ _MNIST = _Size(
     {"quick": 600, "small": 2000}, 0.10, 2, 2, "he", 0.1, 2, 5000, 0.0, 5, 10, "trials on mnist"
 )
 _CIFAR = _Size(
-    {"quick": 600, "small": 6000}, 0.05, 4, 2, "he", 0.1, 2, 10_000, 0.5, 3, 50, "trials on cifar10"
+    {"quick": 600, "small": 6000},
+    0.05,
+    4,
+    2,
+    "he",
+    0.1,
+    2,
+    10_000,
+    0.5,
+    3,
+    150,
+    "trials on cifar10",
 )
 _OTHER = replace(_DIGITS, eps=_PAPER_EPS)  # of any size and shape
 

@@ -102,7 +102,7 @@ def questions(recipe: Recipe, data: DataSet) -> tuple[Question, ...]:
     return (
         *_of_contrast(recipe, data),
         *_of_attack(recipe),
-        *(_of_walk(recipe, sampler) for sampler in ("energy", "combined")),
+        *(_of_walk(recipe, sampler, f"{sampler}-steps") for sampler in ("energy", "combined")),
         _of_mode(recipe),
     )
 
@@ -168,13 +168,13 @@ def _of_attack(recipe: Recipe) -> Iterator[Question]:
         yield Question(f"attack-{name}", what, f"sampling.attack.{name}", default, tuple(choices))
 
 
-def _of_walk(recipe: Recipe, sampler: str) -> Question:
+def _of_walk(recipe: Recipe, sampler: str, name: str) -> Question:
     field = f"sampling.{sampler}.steps"
     default = getattr(recipe.sampling, sampler).steps
     values = (max(1, default // 5), max(1, default // 2), 2 * default, _PAPER_WALK)
     return Question(
-        f"{sampler}-steps",
-        f"passes of the walk that ends `{sampler}`",
+        name,
+        f"passes of the walk that ends `{sampler}`, of {recipe.name}",
         field,
         default,
         _by(field, default, values, sampler),
@@ -195,11 +195,13 @@ def _of_mode(recipe: Recipe) -> Question:
 
 
 def questions_of_jempp(recipe: Recipe) -> tuple[Question, ...]:
-    """Return the question that JEM++'s code answers twice: the step of the walk.
+    """Return what is asked of JEM++: how far to walk, and its code's two steps of a walk.
 
-    It trains with inner steps of 0.2 and evaluates with 1.0, and with an outer step of 1.0 before
-    them and noise of 0.01 after, in [-1, 1]. Its stem is one convolution, so the outer step is one
-    more inner step. A walk without inner steps, or of a temperature, is not JEM++'s.
+    Walks that suit Robust JEM need not suit JEM++, whose row stands beside it. JEM++'s code trains
+    with inner steps of 0.2 and evaluates with 1.0, and with an outer step of 1.0 before them and
+    noise of 0.01 after, in [-1, 1]. Its stem is one convolution, so the outer step is one more
+    inner step. Of a walk without inner steps, or of a temperature, nothing is asked: it is not
+    JEM++'s.
 
     Args:
         recipe: of a trained JEM++.
@@ -217,6 +219,7 @@ def questions_of_jempp(recipe: Recipe) -> tuple[Question, ...]:
         f"JEM++'s evaluation: {inner + 1} x {step:g}, noise {noise:g}": evaluated,
     }
     return (
+        _of_walk(recipe, "energy", "jempp-energy-steps"),
         Question(
             "jempp-step",
             "JEM++'s step of training against that of its evaluation",
