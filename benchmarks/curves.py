@@ -2,6 +2,7 @@
 
     python benchmarks/curves.py --out docs/results/curves.json
     python benchmarks/curves.py --quick --out runs/curves.json      # does it run?
+    python benchmarks/curves.py --draw docs/results/curves.json     # the figure alone, again
 
 Each point is measured in a process of its own, so that its peak memory is its own; rounds go
 through all points of a curve in turn, so that a slow minute hits them alike. Time needs an idle
@@ -51,6 +52,8 @@ LABELS = {
     "classes": "classes",
     "processes": "processes",
 }
+ACROSS = 4  # panels beside each other
+SPREAD = ("slots", "classes")  # over powers of ten
 RANK = 16  # of the class Gaussians: full ones of 1000 classes would be what is measured
 
 
@@ -140,16 +143,28 @@ def draw(curves, path):
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(2, len(curves), figsize=(3 * len(curves), 5), squeeze=False)
-    for column, (name, rows) in enumerate(curves.items()):
-        for axis, key, unit in zip(
-            axes[:, column], ("seconds", "peak_bytes"), (1, 2**20), strict=True
-        ):
-            known = [(row[name], row[key] / unit) for row in rows if row.get(key)]
-            axis.plot(*zip(*known, strict=True) if known else ((), ()), "o-")
-            axis.set(xlabel=LABELS[name], ylim=(0, None))
-    axes[0, 0].set_ylabel("seconds of an iteration")
-    axes[1, 0].set_ylabel("peak memory, MiB")
+    names = list(curves)
+    halves = names[:ACROSS], names[ACROSS:]
+    figure, axes = plt.subplots(4, ACROSS, figsize=(11, 10), squeeze=False)
+    for half, above in zip(halves, (0, 2), strict=True):
+        for column in range(ACROSS):
+            pair = axes[above : above + 2, column]
+            if column >= len(half):
+                for axis in pair:
+                    axis.set_axis_off()
+                continue
+            name = half[column]
+            for axis, key, unit in zip(pair, ("seconds", "peak_bytes"), (1, 2**20), strict=True):
+                known = [(row[name], row[key] / unit) for row in curves[name] if row.get(key)]
+                if not known:
+                    axis.set_axis_off()
+                    continue
+                axis.plot(*zip(*known, strict=True), "o-")
+                axis.set(xlabel=LABELS[name], ylim=(0, 1.1 * max(y for _, y in known)))
+                if name in SPREAD:
+                    axis.set_xscale("log")
+        axes[above, 0].set_ylabel("seconds of an iteration")
+        axes[above + 1, 0].set_ylabel("peak memory, MiB")
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
@@ -157,6 +172,7 @@ def draw(curves, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", help="FILE.json; the figure is FILE.svg")
+    parser.add_argument("--draw", type=Path, help="FILE.json that was measured before")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run?")
@@ -164,6 +180,9 @@ def main():
     arguments = parser.parse_args()
     if arguments.point:
         return measure(arguments.point, 2, arguments.precision)
+    if arguments.draw:
+        curves = json.loads(arguments.draw.read_text())["curves"]
+        return draw(curves, arguments.draw.with_suffix(".svg"))
     if not arguments.out:
         parser.error("--out names the file")
     rounds = 1 if arguments.quick else arguments.rounds
