@@ -60,6 +60,13 @@ def test_no_number_of_images_proves_that_all_are_told(n, m, lowest):
     assert mistaken == pytest.approx([1 - high, 1 - low])
 
 
+@pytest.mark.parametrize(("n", "widest"), [(2, 0.9), (10, 0.53), (1000, 0.07)])
+def test_scores_that_are_all_tied_prove_nothing(n, widest):
+    low, high = detection_figures(torch.zeros(n), torch.zeros(3 * n))["auroc_interval"]
+    assert low + high == pytest.approx(1)
+    assert 0.04 < high - low < widest
+
+
 def test_the_interval_holds_the_truth_as_often_as_it_says():
     truth = 0.5 * (1 + math.erf(1 / 2))  # of N(1, 1) against N(0, 1)
     held = 0

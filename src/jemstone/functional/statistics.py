@@ -241,7 +241,7 @@ def welch_interval(a: Tensor, b: Tensor, confidence: float = 0.95) -> tuple[floa
     return difference - half, difference + half
 
 
-def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     r"""Compute Wilson's interval for a share :math:`p`, honest near 0 and 1.
 
     .. math:: \frac{p + z^2 / 2n \pm z \sqrt{p (1 - p) / n + z^2 / 4n^2}}{1 + z^2 / n}
@@ -251,7 +251,7 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     '0.000 0.278'
 
     Args:
-        successes: how many of the trials.
+        successes: how many of the trials; a tie may count half.
         n: trials.
         confidence: chance that such an interval holds the share.
 

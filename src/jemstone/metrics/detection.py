@@ -48,8 +48,8 @@ def detection_figures(known: Tensor, unknown: Tensor) -> dict[str, Any]:
         All in [0, 1]:
 
         - ``auroc``: the chance that a known image scores above an unknown one, ties half;
-        - ``auroc_interval``: its 95 % interval, by DeLong's variance; at 0 and 1, where that is
-          0, Wilson's interval of a share of as many images as there are of the rarer kind;
+        - ``auroc_interval``: its 95 % interval, by DeLong's variance; where that is 0, at 0, at
+          1 and where all scores are tied, Wilson's interval of a share of as many images as there are of the rarer kind;
         - ``aupr``: the average precision with known images as positives, whose chance level is
           :math:`N / (N + M)`;
         - ``aupr_unknown``: the same with unknown images as positives;
@@ -82,11 +82,11 @@ def detection_figures(known: Tensor, unknown: Tensor) -> dict[str, Any]:
 
 def _interval(auroc: float, known: Tensor, unknown: Tensor) -> tuple[float, float]:
     """Return an AUROC's 95 % interval."""
-    told = bool(known.min() > unknown.max())
-    if told or known.max() < unknown.min():  # no pair varies, which is no proof that none will
+    error = _delong(known, unknown)
+    if not error:  # no pair varies, which is no proof that none will
         rarer = min(len(known), len(unknown))
-        return wilson_interval(rarer * told, rarer)
-    half = NormalDist().inv_cdf(0.975) * _delong(known, unknown)
+        return wilson_interval(auroc * rarer, rarer)
+    half = NormalDist().inv_cdf(0.975) * error
     return max(0.0, auroc - half), min(1.0, auroc + half)
 
 
