@@ -22,7 +22,6 @@ from jemstone.experiments.sight import look_once
 from jemstone.files import read_json, write_json
 from jemstone.metrics import agreement, compare, look, nearest_to, predictions, robust_accuracy
 from jemstone.recipes import build_sampler, changed, recipe_for
-from jemstone.training import Device
 from jemstone.types import Generator
 
 SAMPLERS = ("energy", "combined")
@@ -58,7 +57,7 @@ def measured(run, data, eyes, arguments):
     for name in SAMPLERS:
         # Of Robust JEM's radius for all: combined inference paints within half of it.
         sampler = build_sampler(recipe_for("robust-jem", data.name), name, run.gaussian)
-        x = draw(model, sampler, y, Generator(0).fold("samples"), device=Device("cpu"))
+        x = draw(model, sampler, y, Generator(0).fold("samples"), device=run.device)
         found = compare(look(Images(to_bytes(x), y), judge), *seen)
         row[name] = {figure: found[figure] for figure in FIGURES}
     return row
@@ -104,6 +103,7 @@ def main():
             f"{arguments.n} images",
             "features": judge.name,
             "judge_accuracy": judge.accuracy,
+            "precision": "bf16" if run.device.bf16 else "fp32",
             "threads": torch.get_num_threads(),
         }
         write_json(arguments.out, found)
