@@ -49,7 +49,8 @@ def detection_figures(known: Tensor, unknown: Tensor) -> dict[str, Any]:
 
         - ``auroc``: the chance that a known image scores above an unknown one, ties half;
         - ``auroc_interval``: its 95 % interval, by DeLong's variance; where that is 0, at 0, at
-          1 and where all scores are tied, Wilson's interval of a share of as many images as there are of the rarer kind;
+          1 and where all scores are tied, Wilson's interval of a share of as many images as
+          there are of the rarer kind;
         - ``aupr``: the average precision with known images as positives, whose chance level is
           :math:`N / (N + M)`;
         - ``aupr_unknown``: the same with unknown images as positives;
