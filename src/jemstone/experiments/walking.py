@@ -51,9 +51,10 @@ def judge_walks(case: Case) -> dict[str, Any]:
     Returns:
         ``walks``: for each sampler its ``walk`` (steps, step size, noise, clip, temperature), the
         ``rows`` of :func:`jemstone.metrics.walk_figures` with ``fid``, ``is`` and ``agreement`` of
-        the images at that step, and what comes ``after``: the ratio of the last FID to that at the
-        walk's own end, the share of pixels that left (0, 1) since, and a verdict. ``data`` has the
-        held-out images' mean energy and share of pixels at the bounds.
+        the images at that step, None from where a pixel is not finite; and what comes ``after``:
+        the ratio of the last FID to that at the walk's own end, the share of pixels that left
+        (0, 1) since, and a verdict. ``data`` has the held-out images' mean energy and share of
+        pixels at the bounds.
     """
     if case.run is None:
         return {"walks": []}
@@ -68,7 +69,11 @@ def judge_walks(case: Case) -> dict[str, Any]:
         found_at = _followed(case, sampler, y, steps)
         rows = walk_figures([found_at])
         root = FrechetReference(case.eyes.reference.features)
+        images = Images(to_bytes(found_at[0].x), y)
         for row, moment in zip(rows, found_at, strict=True):
+            row |= dict.fromkeys(("fid", "is", "agreement"))
+            if not moment.x.isfinite().all():
+                continue  # as bytes, NaN would pass for black
             images = Images(to_bytes(moment.x), y)
             seen = look(images, case.eyes.judge)
             row["fid"] = root.distance(seen.features)
@@ -125,9 +130,12 @@ def _after(rows: list[dict[str, Any]], steps: int) -> dict[str, Any]:
     """Say what becomes of images when the walk goes on."""
     end = next(row for row in rows if row["step"] == steps)
     last = rows[-1]
-    ratio = last["fid"] / end["fid"] if end["fid"] > 0 else None
+    exploded = last["fid"] is None or end["fid"] is None
+    ratio = last["fid"] / end["fid"] if not exploded and end["fid"] > 0 else None
     left = last["at_bounds"] - end["at_bounds"]
-    if left > _SATURATES * (1.0 - end["at_bounds"]):
+    if exploded:
+        verdict = "explodes"
+    elif left > _SATURATES * (1.0 - end["at_bounds"]):
         verdict = "saturates"
     elif ratio is None or ratio > _HOLDS:
         verdict = "decays"
@@ -138,6 +146,7 @@ def _after(rows: list[dict[str, Any]], steps: int) -> dict[str, Any]:
         "fid_ratio": ratio,
         "saturated_since": left,
         "verdict": verdict,
-        "rule": f"saturates: {_SATURATES:.0%} of the pixels that were inside (0, 1) no longer are; "
+        "rule": "explodes: a pixel is not finite; "
+        f"saturates: {_SATURATES:.0%} of the pixels that were inside (0, 1) no longer are; "
         f"decays: FID is over {_HOLDS:g} times that at the walk's own end; holds: neither",
     }

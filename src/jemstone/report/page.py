@@ -17,7 +17,7 @@ _SUSPICIONS = {
     "is_the_init": "is hardly more than what its chains begin with",
     "no_better_than_the_init": "is no better, by FID, than what its chains begin with",
 }
-_UNSTEADY = ("saturates", "decays")
+_UNSTEADY = ("explodes", "saturates", "decays")
 
 
 def doubts(result: Mapping[str, Any]) -> list[str]:

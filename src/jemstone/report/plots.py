@@ -176,7 +176,8 @@ def _walk(name: str, label: str) -> Plot:
             return False
         axis = figure.subplots()
         for number, walk in enumerate(walks):
-            rows = walk["rows"]
+            # From where a walk explodes it has no figures.
+            rows = [row for row in walk["rows"] if None not in (row[name], row["energy_high"])]
             band = None
             if name == "energy":
                 band = [[row["energy_low"], row["energy_high"]] for row in rows]
@@ -184,7 +185,7 @@ def _walk(name: str, label: str) -> Plot:
             _line(axis, steps, [row[name] for row in rows], walk["sampler"], number, band)
             colour = COLOURS[number]
             axis.axvline(walk["walk"]["steps"], color=colour, linewidth=0.8, linestyle=":")
-            if name in walk["data"]:
+            if walk["data"].get(name) is not None:
                 axis.axhline(walk["data"][name], color=colour, linewidth=0.8, linestyle="--")
         own = sorted({walk["walk"]["steps"] for walk in walks})
         axis.set_xscale("symlog", linthresh=max(1, own[0]))
