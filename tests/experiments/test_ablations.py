@@ -81,6 +81,8 @@ def test_every_alternative_is_a_recipe_and_the_default_is_among_them(name, budge
         assert len(set(values)) == len(values)
         assert question.default in values
         assert len(values) > 1 or question.note
+        for sampler in {choice.sampler for choice in question.choices}:
+            assert [c.value for c in question.choices if c.sampler == sampler] == values
         for choice in question.choices:
             checked(changed(of, choice.fields))
             if choice.value == question.default and question.id != "contrast-pivot":

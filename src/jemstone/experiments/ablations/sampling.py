@@ -151,7 +151,7 @@ def _of_contrast(recipe: Recipe, data: DataSet) -> Iterator[Question]:
 
 def _of_attack(recipe: Recipe) -> Iterator[Question]:
     attack, trained = recipe.sampling.attack, recipe.attack.eps
-    radii = (float(f"{trained * factor:.6g}") for factor in _RADII)
+    radii = [float(f"{trained * factor:.6g}") for factor in _RADII]
     for name, what, default, values in (
         ("eps", f"radius of painting; that of training is {trained:g}", attack.eps, radii),
         ("steps", "steps of painting", attack.steps, _ATTACK_STEPS),
