@@ -38,6 +38,30 @@ def bench(results):
     )
 
 
+def headline(results):
+    """Lay out what README says of speed: one network, one size, ours in times of the plain one."""
+    wanted = ("iteration:jempp", "iteration:robust-jem", "sampling:energy", "sampling:combined")
+    heads = ("WRN-16-4, batch 64", "norm", "plain", "ours", "times as fast", "in fp32")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for (work, network, norm, batch), rows in alike(results["rows"]).items():
+        if (network, batch) != ("wrn-16-4", 64) or work not in (*wanted, "attack:foolbox"):
+            continue
+        kind, _, about = work.partition(":")
+        fast = rows["bf16"]
+        cells = [WORKS[kind].format(BESIDE.get(about, about)), norm]
+        cells += [seconds(fast["baseline_s"]), seconds(fast["ours_s"])]
+        lines.append("| " + " | ".join([*cells, times(fast), times(rows["fp32"])]) + " |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{results['threads']} threads of a processor with bf16 matrix units; the attack is "
+            "raced against foolbox's. From [docs/results/bench.json](docs/results/bench.json); "
+            "[docs/speed.md](docs/speed.md) has all rows.",
+        ]
+    )
+
+
 def published(results):
     """Lay out the published code beside the plain baseline."""
     lines = ["| network | norm | published | plain | times as fast |", "|---|---|---|---|---|"]

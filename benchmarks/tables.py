@@ -9,10 +9,11 @@ import re
 import sys
 from pathlib import Path
 
+from paper_tables import ablations, paper, stability, walks
 from sceptic import read, sceptic
 from size_tables import gradients, paper_size
 from size_tables import trials as tried
-from speed_tables import bench, published
+from speed_tables import bench, headline, published
 from survival_tables import guard, scaling, survival
 
 from jemstone.recipes import PAPERS
@@ -20,6 +21,7 @@ from jemstone.report import figures
 from jemstone.report.reproduction import table_markdown
 
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "docs/results"
 
 
 def percent(figure):
@@ -196,6 +198,9 @@ def tables(readme, digits):
         if path.is_file():
             results = json.loads(path.read_text())
             page = inserted(page, results["data"], table(results))
+    reproduced = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("table1-*.json"))]
+    page = inserted(page, "speed", headline(json.loads((RESULTS / "bench.json").read_text())))
+    page = inserted(page, "paper", paper({result["data"]: result for result in reproduced}))
     suites = read(ROOT / "docs/results")
     return inserted(page, "sceptic", sceptic(suites)) if suites else page
 
@@ -236,23 +241,28 @@ def main(check):
         rank: filled(rank, "gaussian-rank", "\n\n".join(losses)),
         ROOT / "src/jemstone/recipes/measured.json": json.dumps(carried, indent=2) + "\n",
     }
-    for name, document, lay_out in (
-        ("guard", "survival.md", guard),
-        ("survival", "survival.md", survival),
-        ("scaling", "scaling.md", scaling),
-        ("paper-step", "scaling.md", paper_size),
-        ("table1-digits", "reproduction.md", table_markdown),
-        ("cifar10-trials", "budgets.md", tried),
-        ("mnist-trials", "budgets.md", tried),
-        ("bench", "speed.md", bench),
-        ("published", "speed.md", published),
-        ("gradients-cifar10", "gradients.md", gradients),
-        ("gradients-mnist", "gradients.md", gradients),
+    for mark, file, document, lay_out in (
+        ("guard", "guard", "survival.md", guard),
+        ("survival", "survival", "survival.md", survival),
+        ("scaling", "scaling", "scaling.md", scaling),
+        ("paper-step", "paper-step", "scaling.md", paper_size),
+        ("table1-digits", "table1-digits", "reproduction.md", table_markdown),
+        ("table1-mnist", "table1-mnist", "reproduction.md", table_markdown),
+        ("table1-cifar10", "table1-cifar10", "reproduction.md", table_markdown),
+        ("ablations-digits", "table1-digits", "studies.md", ablations),
+        ("stability-digits", "table1-digits", "studies.md", stability),
+        ("walks-digits", "table1-digits", "studies.md", walks),
+        ("cifar10-trials", "cifar10-trials", "budgets.md", tried),
+        ("mnist-trials", "mnist-trials", "budgets.md", tried),
+        ("bench", "bench", "speed.md", bench),
+        ("published", "published", "speed.md", published),
+        ("gradients-cifar10", "gradients-cifar10", "gradients.md", gradients),
+        ("gradients-mnist", "gradients-mnist", "gradients.md", gradients),
     ):
-        file, where = ROOT / f"docs/results/{name}.json", ROOT / "docs" / document
-        if file.is_file():
+        source, where = RESULTS / f"{file}.json", ROOT / "docs" / document
+        if source.is_file():
             text = wanted.get(where) or where.read_text()
-            wanted[where] = inserted(text, name, lay_out(json.loads(file.read_text())))
+            wanted[where] = inserted(text, mark, lay_out(json.loads(source.read_text())))
     if points.is_file():
         wanted[toy] = filled(toy, "toys", toys(json.loads(points.read_text())))
     drifted = [path for path, text in wanted.items() if path.read_text() != text]
