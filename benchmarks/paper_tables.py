@@ -115,8 +115,8 @@ def stability(result):
         lines.append("| " + " | ".join(cells) + " |")
     study = result["stability"]
     told = (
-        f"Runs that failed, of {study['steps']} steps each, {len(study['seeds'])} seeds at each rate, "
-        "with Wilson's 95 % interval of their share"
+        f"Runs that failed, of {study['steps']} steps each, {len(study['seeds'])} seeds at each "
+        "rate, with Wilson's 95 % interval of their share"
     )
     return "\n".join([*lines, "", f"{told}. {_source(result)}."])
 
