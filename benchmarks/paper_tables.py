@@ -3,6 +3,11 @@
 from jemstone.report.reproduction.words import mean_of, score
 
 _DATA = ("cifar10", "mnist", "digits")
+_WALKS = {
+    "energy-steps": "Robust JEM, energy",
+    "combined-steps": "Robust JEM, combined",
+    "jempp-energy-steps": "JEM++, energy",
+}
 
 
 def paper(results):
@@ -93,12 +98,10 @@ def walks(result):
         "|" + "---|" * 7,
     ]
     for answer in result["ablations"]:
-        if answer["id"].endswith("-steps") and answer["field"].endswith("steps"):
+        if answer["id"] in _WALKS:
             for row in answer["rows"]:
-                if row["fid"] is None:
-                    continue
-                cells = [f"{answer['id'].removesuffix('-steps')}: {row['sampler']}", row["value"]]
-                cells += [f"{row[name]:.2f}" for name in ("is", "fid", "recall", "nearest")]
+                cells = [_WALKS[answer["id"]], row["value"]]
+                cells += [score(row[name]) for name in ("is", "fid", "recall", "nearest")]
                 cells.append(f"{row['seconds_per_image']:.3g}")
                 lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join([*lines, "", f"{_where(result)}."])

@@ -16,16 +16,16 @@ from pathlib import Path
 import torch
 from state import commit
 
-from jemstone.data import Images, fingerprint, load, to_bytes
-from jemstone.experiments import balanced_labels, begin, draw, judge_from
-from jemstone.experiments.sight import look_once
+from jemstone.data import Images, load
+from jemstone.experiments import begin, judge_from
+from jemstone.experiments.ablations.figures import sampled_figures
+from jemstone.experiments.sight import open_eyes
 from jemstone.files import read_json, write_json
-from jemstone.metrics import agreement, compare, look, nearest_to, predictions, robust_accuracy
+from jemstone.metrics import agreement, predictions, robust_accuracy
 from jemstone.recipes import build_sampler, changed, recipe_for
 from jemstone.types import Generator
 
 SAMPLERS = ("energy", "combined")
-FIGURES = ("is", "fid", "recall", "coverage", "agreement")
 
 
 def recipe_of(radius, data, steps):
@@ -44,8 +44,7 @@ def recipe_of(radius, data, steps):
 
 def measured(run, data, eyes, arguments):
     """Judge a run's classifier, clean and attacked at the paper's radius, and its samples."""
-    judge, *seen = eyes
-    model, y = run.model(), balanced_labels(arguments.n, run.classes)
+    model = run.model()
     chosen = Generator(0).permutation(len(data.test))[: arguments.n]
     some = Images(data.test.pixels[chosen], data.test.labels[chosen])
     eps = recipe_for("robust-jem", data.name).attack.eps
@@ -57,9 +56,15 @@ def measured(run, data, eyes, arguments):
     for name in SAMPLERS:
         # Of Robust JEM's radius for all: combined inference paints within half of it.
         sampler = build_sampler(recipe_for("robust-jem", data.name), name, run.gaussian)
-        x = draw(model, sampler, y, Generator(0).fold("samples"), device=run.device)
-        found = compare(look(Images(to_bytes(x), y), judge), *seen)
-        row[name] = {figure: found[figure] for figure in FIGURES}
+        row[name] = sampled_figures(
+            model,
+            sampler,
+            eyes,
+            count=arguments.n,
+            classes=run.classes,
+            generator=Generator(0),
+            device=run.device,
+        )
     return row
 
 
@@ -76,11 +81,7 @@ def main():
     arguments = parser.parse_args()
     data = load(arguments.data, arguments.data_root)
     judge = judge_from(arguments.judge, data)
-    held_out, learnt = (
-        look_once(part, judge, f"{fingerprint(data)} {name}")
-        for part, name in ((data.test, "test"), (data.train, "train"))
-    )
-    eyes = judge, held_out, learnt, nearest_to(learnt, held_out)
+    eyes = open_eyes(judge, data)
     found = read_json(arguments.out) if arguments.out.is_file() else {"rows": {}}
     for radius in arguments.radii:
         name = f"{radius:g} {arguments.steps}"

@@ -69,7 +69,6 @@ def judge_walks(case: Case) -> dict[str, Any]:
         found_at = _followed(case, sampler, y, steps)
         rows = walk_figures([found_at])
         root = FrechetReference(case.eyes.reference.features)
-        images = Images(to_bytes(found_at[0].x), y)
         for row, moment in zip(rows, found_at, strict=True):
             row |= dict.fromkeys(("fid", "is", "agreement"))
             if not moment.x.isfinite().all():
