@@ -59,6 +59,18 @@ def images(count):
     return Generator(9).uniform((count, *SHAPE)) * 0.9 + 0.05
 
 
+def test_couplings_of_glow_that_shut_lose_no_sample(flows):
+    flow = build_flow("glow", SHAPE, CLASSES, SMALL, 0)
+    shut = [m for m in flow.modules() if isinstance(m, flows.flows.AffineCoupling)]
+    assert shut
+    for coupling in shut:
+        last = list(coupling.param_map.parameters())[-1]
+        with torch.no_grad():
+            last.fill_(-200.0)  # the sigmoid of a scale is 0 in float32
+    flow.moved()
+    assert flow.eval().sample(torch.arange(9) % CLASSES, Generator(0)).isfinite().all()
+
+
 def test_encoding_is_undone(flow):
     x = images(5)
     z, _ = flow.encode(x, Generator(0))

@@ -60,12 +60,14 @@ class Glow(ImageFlow):
         levels = architecture.halvings(shape)
         shapes, flows = [], []
         nf = library()
+        # Without the LU form, which calls the deprecated torch.lu. Couplings divide by a sigmoid
+        # when they encode, not when they sample: near 0 it would send samples beyond all bounds.
+        form = {"use_lu": False, "scale_map": "sigmoid_inv"}
         for level in range(levels, 0, -1):  # the coarsest first, as the library wants them
             kept = channels * 2 ** (level + (level == levels))
             shapes.append((kept, height >> level, width >> level))
             blocks = [
-                # Without its LU form, which calls the deprecated torch.lu.
-                nf.flows.GlowBlock(channels * 2 ** (level + 1), architecture.hidden, use_lu=False)
+                nf.flows.GlowBlock(channels * 2 ** (level + 1), architecture.hidden, **form)
                 for _ in range(architecture.blocks)
             ]
             flows.append([*blocks, nf.flows.Squeeze()])
