@@ -137,34 +137,36 @@ def processes(quick):
     ]
 
 
+def panel(axis, name, rows, key, unit):
+    """Plot one figure along a curve; show nothing where it was not measured."""
+    known = [(row[name], row[key] / unit) for row in rows if row.get(key)]
+    if not known:
+        return
+    axis.set_axis_on()
+    axis.plot(*zip(*known, strict=True), "o-")
+    axis.set(xlabel=LABELS[name], ylim=(0, 1.1 * max(y for _, y in known)))
+    if name in SPREAD:
+        axis.set_xscale("log")
+
+
 def draw(curves, path):
+    """Draw each curve's time above its memory, a few curves beside each other."""
     import matplotlib
 
     matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "curves"  # drawn again, the file is the same
     from matplotlib import pyplot as plt
 
-    names = list(curves)
-    halves = names[:ACROSS], names[ACROSS:]
     figure, axes = plt.subplots(4, ACROSS, figsize=(11, 10), squeeze=False)
-    for half, above in zip(halves, (0, 2), strict=True):
-        for column in range(ACROSS):
-            pair = axes[above : above + 2, column]
-            if column >= len(half):
-                for axis in pair:
-                    axis.set_axis_off()
-                continue
-            name = half[column]
-            for axis, key, unit in zip(pair, ("seconds", "peak_bytes"), (1, 2**20), strict=True):
-                known = [(row[name], row[key] / unit) for row in curves[name] if row.get(key)]
-                if not known:
-                    axis.set_axis_off()
-                    continue
-                axis.plot(*zip(*known, strict=True), "o-")
-                axis.set(xlabel=LABELS[name], ylim=(0, 1.1 * max(y for _, y in known)))
-                if name in SPREAD:
-                    axis.set_xscale("log")
-        axes[above, 0].set_ylabel("seconds of an iteration")
-        axes[above + 1, 0].set_ylabel("peak memory, MiB")
+    for axis in axes.flat:  # until a curve needs it
+        axis.set_axis_off()
+    for number, (name, rows) in enumerate(curves.items()):
+        row, column = divmod(number, ACROSS)
+        panel(axes[2 * row, column], name, rows, "seconds", 1)
+        panel(axes[2 * row + 1, column], name, rows, "peak_bytes", 2**20)
+    for row in (0, 2):
+        axes[row, 0].set_ylabel("seconds of an iteration")
+        axes[row + 1, 0].set_ylabel("peak memory, MiB")
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 

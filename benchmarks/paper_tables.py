@@ -107,6 +107,27 @@ def walks(result):
     return "\n".join([*lines, "", f"{_where(result)}."])
 
 
+def radius(results):
+    """Write what the radius of the training attack does to classifier and samples."""
+    heads = ("radius", "steps", "accuracy", "robust accuracy", "IS / FID energy", "agreement")
+    heads += ("recall", "IS / FID combined")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in results["rows"].values():
+        energy, combined = row["energy"], row["combined"]
+        cells = [f"{row['radius']:g}" if row["radius"] else "0, JEM++", f"{row['steps']:,}"]
+        cells += [f"{100 * row[name]:.1f} %" for name in ("accuracy", "robust_accuracy")]
+        cells += [f"{energy['is']:.2f} / {energy['fid']:.2f}", f"{100 * energy['agreement']:.0f} %"]
+        cells += [f"{energy['recall']:.2f}", f"{combined['is']:.2f} / {combined['fid']:.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    told = (
+        f"`{results['data']}`, one seed, {results['samples']:,} samples from scratch, "
+        f"{results['held_out']:,} held-out images, robust accuracy under {results['attack']}; "
+        f"features of `{results['features']}`. From "
+        f"[docs/results/{results['data']}-radius.json](results/{results['data']}-radius.json)."
+    )
+    return "\n".join([*lines, "", told])
+
+
 def stability(result):
     """Write how many short runs failed, by recipe and learning rate."""
     found = result["stability"]["recipes"]

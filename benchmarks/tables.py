@@ -7,9 +7,10 @@ python benchmarks/tables.py --check    # fail where something has drifted
 import json
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
-from paper_tables import ablations, paper, stability, walks
+from paper_tables import ablations, paper, radius, stability, walks
 from sceptic import read, sceptic
 from size_tables import gradients, paper_size
 from size_tables import trials as tried
@@ -22,6 +23,17 @@ from jemstone.report.reproduction import table_markdown
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs/results"
+
+
+@cache
+def measured(name):
+    """Read a file of docs/results."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def those(pattern):
+    """Read the files of docs/results that fit a pattern, in the order of their names."""
+    return [measured(path.stem) for path in sorted(RESULTS.glob(f"{pattern}.json"))]
 
 
 def percent(figure):
@@ -193,15 +205,11 @@ def real(results):
 def tables(readme, digits):
     """Fill README's tables: digits, and the image sets that were measured."""
     page = filled(readme, "digits", table(digits))
-    for file in ("mnist.json", "cifar10.json"):
-        path = ROOT / "docs/results" / file
-        if path.is_file():
-            results = json.loads(path.read_text())
-            page = inserted(page, results["data"], table(results))
-    reproduced = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("table1-*.json"))]
-    page = inserted(page, "speed", headline(json.loads((RESULTS / "bench.json").read_text())))
-    page = inserted(page, "paper", paper({result["data"]: result for result in reproduced}))
-    suites = read(ROOT / "docs/results")
+    for results in (*those("mnist"), *those("cifar10")):
+        page = inserted(page, results["data"], table(results))
+    page = inserted(page, "speed", headline(measured("bench")))
+    page = inserted(page, "paper", paper({result["data"]: result for result in those("table1-*")}))
+    suites = read(RESULTS)
     return inserted(page, "sceptic", sceptic(suites)) if suites else page
 
 
@@ -221,22 +229,17 @@ def inserted(text, name, table):
 
 
 def main(check):
-    results, trials, photographs = (
-        json.loads((ROOT / "docs/results" / file).read_text())
-        for file in ("digits.json", "digits-combined.json", "cifar10-combined.json")
-    )
-    points = ROOT / "docs/results/landscape.json"
+    results = measured("digits")
     carried = {name: line(recipe) for name, recipe in results["recipes"].items()}
     readme, page, toy = (ROOT / p for p in ("README.md", "docs/combined.md", "docs/toy.md"))
     rank = ROOT / "docs/gaussians.md"
-    losses = [
-        ranks(json.loads(file.read_text()))
-        for file in sorted((ROOT / "docs/results").glob("gaussian-rank-*.json"))
-    ]
+    losses = [ranks(loss) for loss in those("gaussian-rank-*")]
     wanted = {
         readme: tables(readme, results),
         page: inserted(
-            filled(page, "combined", combined(trials)), "combined-cifar10", combined(photographs)
+            filled(page, "combined", combined(measured("digits-combined"))),
+            "combined-cifar10",
+            combined(measured("cifar10-combined")),
         ),
         rank: filled(rank, "gaussian-rank", "\n\n".join(losses)),
         ROOT / "src/jemstone/recipes/measured.json": json.dumps(carried, indent=2) + "\n",
@@ -252,6 +255,7 @@ def main(check):
         ("ablations-digits", "table1-digits", "studies.md", ablations),
         ("stability-digits", "table1-digits", "studies.md", stability),
         ("walks-digits", "table1-digits", "studies.md", walks),
+        ("cifar10-radius", "cifar10-radius", "reproduction.md", radius),
         ("cifar10-trials", "cifar10-trials", "budgets.md", tried),
         ("mnist-trials", "mnist-trials", "budgets.md", tried),
         ("bench", "bench", "speed.md", bench),
@@ -259,12 +263,11 @@ def main(check):
         ("gradients-cifar10", "gradients-cifar10", "gradients.md", gradients),
         ("gradients-mnist", "gradients-mnist", "gradients.md", gradients),
     ):
-        source, where = RESULTS / f"{file}.json", ROOT / "docs" / document
-        if source.is_file():
-            text = wanted.get(where) or where.read_text()
-            wanted[where] = inserted(text, mark, lay_out(json.loads(source.read_text())))
-    if points.is_file():
-        wanted[toy] = filled(toy, "toys", toys(json.loads(points.read_text())))
+        where = ROOT / "docs" / document
+        for found in those(file):  # none, where it was not measured
+            wanted[where] = inserted(wanted.get(where) or where.read_text(), mark, lay_out(found))
+    for found in those("landscape"):
+        wanted[toy] = filled(toy, "toys", toys(found))
     drifted = [path for path, text in wanted.items() if path.read_text() != text]
     if check and drifted:
         sys.exit(f"drifted from docs/results: {', '.join(p.name for p in drifted)}")

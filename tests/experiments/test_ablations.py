@@ -31,25 +31,15 @@ TINY = {
 SIZES = [("digits", "small"), ("cifar10", "paper"), ("moons", "quick")]
 
 
-class Eye:
-    """Sees pixels."""
-
-    name, sha256, knows_classes = "eye", "0" * 64, True
-
-    def __call__(self, x):
-        return x.flatten(1)[:, ::4], x.flatten(1)[:, 16:26]
-
-
 @pytest.fixture(scope="module")
 def data(digits):
     return DataSet("digits", digits.train.first(80), digits.test.first(40), digits.classes, False)
 
 
 @pytest.fixture(scope="module")
-def eyes(data):
-    judge = Eye()
-    held_out, learnt = look(data.test, judge), look(data.train, judge)
-    return Eyes(judge, held_out, learnt, nearest_to(learnt, held_out))
+def eyes(data, eye):
+    held_out, learnt = look(data.test, eye), look(data.train, eye)
+    return Eyes(eye, held_out, learnt, nearest_to(learnt, held_out))
 
 
 @pytest.fixture(scope="module")
