@@ -197,6 +197,21 @@ def test_a_broken_file_is_told_in_one_line(change, told, digits, flows, tmp_path
     assert told in str(mistake.value)
 
 
+@pytest.mark.parametrize("name", FLOWS)
+def test_weights_of_other_maps_are_refused(name, digits, flows, tmp_path):
+    run = begun(tmp_path / "run", name, digits)
+    about = json.loads((run.path / "flow.json").read_text())
+    assert FlowRun.open(run.path).about == about
+    del about["form"]  # as runs were written while each flow had one form
+    for form in ({}, {"form": 99}):
+        (run.path / "flow.json").write_text(json.dumps(about | form))
+        if not form and name == "residual-flow":
+            assert FlowRun.open(run.path).about["form"] == 1
+            continue
+        with pytest.raises(Mistake, match=r"were other maps then: train anew$"):
+            begun(run.path, name, digits)
+
+
 def test_anothers_checkpoint_is_told_in_one_line(digits, flows, tmp_path):
     run = begun(tmp_path / "run", "glow", digits)
     run.train(digits)

@@ -29,6 +29,7 @@ from jemstone.types import Generator
 __all__ = [
     "ESTIMATORS",
     "FLOWS",
+    "FORMS",
     "Architecture",
     "Glow",
     "ImageFlow",
@@ -54,6 +55,7 @@ class Glow(ImageFlow):
     """
 
     estimator = "exact"
+    form = 2  # the first divided by the sigmoid of a coupling when it sampled
 
     def __init__(self, shape: Shape, classes: int, architecture: Architecture) -> None:
         channels, height, width = shape
@@ -143,6 +145,7 @@ FLOWS = tuple(_KINDS)
 """The names of the flows, in the order of the paper's table."""
 
 ESTIMATORS = {name: kind.estimator for name, kind in _KINDS.items()}
+FORMS = {name: kind.form for name, kind in _KINDS.items()}
 """How each computes the log-determinants that figures are made of."""
 
 

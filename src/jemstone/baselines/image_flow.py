@@ -100,6 +100,8 @@ class ImageFlow(nn.Module, abc.ABC):
 
     estimator: str
     """How ``log |det|`` is computed in eval mode."""
+    form: int = 1
+    """Which maps its weights are of: another number where the same weights would mean others."""
 
     def __init__(self, shapes: list[Shape], classes: int) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jemstone.baselines.flows import FLOWS, Architecture
+from jemstone.baselines.flows import FLOWS, FORMS, Architecture
 from jemstone.data import DataSet, fingerprint
 from jemstone.errors import Mistake, brief
 from jemstone.experiments.flow_sizes import FlowSize
@@ -17,8 +17,10 @@ from jemstone.recipes import checked, recipe_for, recipe_from
 __all__ = ["flow_file", "read_flow"]
 
 _LARGEST = 2**16  # of sides, channels and classes
+_FIRST_FORM = 1  # of runs that were written before there was a second
 _NEEDED = {
     "flow": str,
+    "form": int,
     "data": str,
     "data_fingerprint": str,
     "shape": list,
@@ -44,6 +46,7 @@ def flow_file(name: str, data: DataSet, budget: str, seed: int, size: FlowSize) 
     """
     about = {
         "flow": name,
+        "form": FORMS[name],
         "data": data.name,
         "data_fingerprint": fingerprint(data),
         "shape": data.shape,
@@ -62,21 +65,28 @@ def read_flow(file: Path) -> tuple[dict[str, Any], FlowSize]:
         file: ``flow.json`` of the run.
 
     Raises:
-        Mistake: where it is not there, or not what a run writes.
+        Mistake: where it is not there, not what a run writes, or of a flow whose layers have
+            changed since.
     """
     if not is_file(file):
         raise Mistake(f"{file.parent} is not the run of a flow")
     about = read_json(file)
     try:
+        about.setdefault("form", _FIRST_FORM)
         _check(about)
         # A recipe's optimisation is the very same thing, and is held to its types and bounds.
         plain = {"optimisation": about["optimisation"]}
         optimisation = checked(recipe_from(plain, recipe_for("classifier"))).optimisation
         if optimisation.steps is None:
             raise Mistake("optimisation.steps is not there")
-        return about, FlowSize(Architecture(**about["architecture"]), optimisation)
-    except (KeyError, TypeError, Mistake) as error:
+        size = FlowSize(Architecture(**about["architecture"]), optimisation)
+    except (AttributeError, KeyError, TypeError, Mistake) as error:
         raise Mistake(f"{file} is not that of a flow: {brief(error)}") from error
+    if about["form"] != FORMS[about["flow"]]:
+        raise Mistake(
+            f"{file.parent}: the layers of {about['flow']} were other maps then: train anew"
+        )
+    return about, size
 
 
 def _check(about: Any) -> None:
