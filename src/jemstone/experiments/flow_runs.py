@@ -177,8 +177,8 @@ class FlowRun:
     ) -> Tensor:
         """Draw an image for each label, from the Gaussian of its class.
 
-        An image may overflow what float32 holds. It stays among the samples, its pixels black, white
-        or grey, and is counted.
+        An image may overflow what float32 holds. It stays among the samples, its pixels black,
+        white or grey, and is counted.
 
         Args:
             y: labels, int64 (N,).
