@@ -53,9 +53,17 @@ def _claims(shown):
         cells = [claim["claim"], f"*{claim['paper']}*"]
         for result in shown:
             same = next(c for c in result["claims"] if c["id"] == claim["id"])
-            cells.append(f"**{same['verdict']}**: {same['measured']}")
+            cells.append(f"{_verdict(same)}: {same['measured']}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _verdict(claim):
+    """Say a verdict; of one that is open, where its means point."""
+    verdict = f"**{claim['verdict']}**"
+    if claim["verdict"] != "inconclusive" or claim.get("leans") is None:
+        return verdict
+    return f"{verdict}, {'points' if claim['leans'] else 'does not point'} the paper's way"
 
 
 def _told(shown):

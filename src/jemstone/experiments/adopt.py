@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -32,13 +33,13 @@ def adopt(
 ) -> Run:
     """Make a finished run of weights, in a new folder.
 
-    It can be sampled from and judged as any other; it has no metrics, and no chains.
+    It is sampled as ``recipe`` says, and judged as any other; it has no metrics, and no chains.
 
     Args:
         path: of the folder, which must be absent.
         weights: folder with ``model.safetensors``, ``config.json``, and the ``recipe.yaml`` that
             trained them, as ``docs/results/weights`` has them.
-        recipe: that they shall be of, by name and budget.
+        recipe: that they shall be of, by name and budget, and be sampled by.
         data: that they were trained on; class Gaussians are fitted to it.
         seed: that they were trained with.
         source: what the data is loaded by when the run is opened again; its name by default.
@@ -66,7 +67,8 @@ def adopt(
             shutil.copyfile(weights / name, checkpoint / name)
         write_json(checkpoint / "training.json", {"step": steps, "metrics": {}})
 
-    return lay(path, trained, environment, data, statistics, fill)
+    run = dataclasses.replace(trained, sampling=recipe.sampling)
+    return lay(path, run, environment, data, statistics, fill)
 
 
 def adoptable(weights: Path, recipe: Recipe, data: DataSet) -> Recipe:

@@ -4,7 +4,7 @@ import pytest
 
 from jemstone.experiments.reproduction.claims import judge_claims
 from jemstone.experiments.reproduction.contrasts import CLAIMS
-from jemstone.experiments.reproduction.rows import ROWS
+from jemstone.experiments.reproduction.rows import NAMES, ROWS
 
 SURE, UNSURE = (0.0, 0.1, -0.1), (0.0, 9.0, -9.0)
 
@@ -66,7 +66,7 @@ def test_the_highest_is_higher_than_each_of_the_others():
         del missing[row.network, row.sampler, "is"]
         absent = judged(missing)["combined-highest-is"]
         assert absent["verdict"] == "inconclusive"
-        assert f"not measured: {row.network}" in absent["measured"]
+        assert f"not measured: {NAMES[row.network]}" in absent["measured"]
 
 
 NARROW, WIDE = (0.0, 0.01, -0.01), (0.0, 3.0, -3.0)
@@ -97,20 +97,46 @@ def test_what_is_told_is_the_rival_that_decides(others, decides, verdict):
     low, high = told["interval"]
     lead = 9.0 - others[decides][0]
     assert (low + high) / 2 == pytest.approx(lead, abs=0.01)
-    assert f"of {decides}" in told["measured"]
+    assert f"of {NAMES[decides]}" in told["measured"]
     assert f"{lead:+.3g} [{low:+.3g}, {high:+.3g}]" in told["measured"]
+    assert told["leans"] == all(mean < 9.0 for mean, _ in others.values())
     if verdict != "inconclusive":
         assert (low > 0, high < 0) == (verdict == "holds", verdict == "fails")
 
 
+def test_a_control_is_told_and_decides_nothing():
+    rows = rows_with("fid", dict.fromkeys(ROWS, 1.0) | {"robust-classifier": 9.0}, NARROW)
+    without = judged(rows)["classifier-worst-fid"]
+    rows["robust-classifier", "attack-paper", "fid"] = [0.25, 0.25, 0.25]
+    told = judged(rows)["classifier-worst-fid"]
+    beside = "; 0.25 of robust classifier, attack, in the paper's radius"
+    assert told == without | {"measured": without["measured"] + beside}
+    assert told["verdict"] == "holds"
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_what_a_claim_wants_is_written_the_way_it_wants_it(claim):
+    more, _, less = judged({})[claim.id]["better"].partition(" minus ")
+    first = NAMES[claim.first[0]]
+    assert more.startswith(f"{claim.words} of ")
+    assert less.startswith("that of ")
+    assert first in (more if claim.above else less)
+
+
 def test_what_was_not_measured_is_told():
     for row in judged({}).values():
-        assert (row["verdict"], row["interval"]) == ("inconclusive", None)
+        assert (row["verdict"], row["interval"], row["leans"]) == ("inconclusive", None, None)
         assert row["measured"].startswith(("not measured: ", "not run: --stability"))
 
 
 def runs(failed, n, seeds=4):
-    return {"runs": [{"seed": k % seeds, "failed": k < failed} for k in range(n)]}
+    rates = [0.1 if k < failed else 0.05 for k in range(n)]
+    return {
+        "runs": [
+            {"seed": k % seeds, "learning_rate": rate, "failed": k < failed}
+            for k, rate in enumerate(rates)
+        ]
+    }
 
 
 @pytest.mark.parametrize(
@@ -126,4 +152,6 @@ def test_stability_is_a_difference_of_shares(jempp, robust, seeds, verdict):
     recipes = {"jempp": runs(jempp, 60, seeds), "robust-jem": runs(robust, 60, seeds)}
     row = judged({}, {"recipes": recipes})["adversarial-training-stabilises"]
     assert row["verdict"] == verdict
-    assert f"{robust} of 60 runs failed, against {jempp} of 60" in row["measured"]
+    assert f"{robust} of 60 runs failed, against {jempp} of 60 of JEM++" in row["measured"]
+    assert f"(0 at a rate of 0.05, {jempp} at a rate of 0.1)" in row["measured"]
+    assert row["leans"] == (jempp > robust)

@@ -6,9 +6,9 @@ from html import unescape
 import pytest
 
 from jemstone.report.reproduction import table_markdown
-from jemstone.report.reproduction.headline import findings, headline
-from jemstone.report.reproduction.matrix import PAPERS
-from jemstone.report.reproduction.words import score
+from jemstone.report.reproduction.headline import findings, headline, orders
+from jemstone.report.reproduction.matrix import PAPERS, matrix_markdown
+from jemstone.report.reproduction.words import amount, score
 
 
 def check_markdown(table, result):
@@ -36,7 +36,7 @@ def test_the_table_to_paste_has_a_line_for_each_row(reproduction, variant, seeds
             assert f" {score(row['fid'])} |" in line
         if row["status"] != "done":
             assert row["error"] in notes
-    told = ("compare with each other, not with the paper's", str(result["samples"]), "digits")
+    told = ("compare with each other, not with the paper's", amount(result["samples"]), "digits")
     assert all(words in notes for words in (*told, result["features"]))
     assert ("one seed" in notes) == (len(seeds) == 1)
 
@@ -75,3 +75,28 @@ def test_words_of_others_stay_in_their_cells(reproduction, defaced):
     assert "<" not in table
     assert "<script>" in unescape(table)
     check_markdown(table, result)
+
+
+def test_the_matrix_to_paste_has_a_line_for_each_cell_and_control(reproduction, variant):
+    result = variant(reproduction((0, 1, 2)))
+    heads, rule, *rows = matrix_markdown(result).split("\n")
+    assert {line.count("|") for line in (heads, rule, *rows)} == {heads.count("|")}
+    cells = [*(result.get("matrix") or ()), *(result.get("controls") or ())]
+    assert len(rows) == len(cells)
+    for cell, row in zip(cells, rows, strict=True):
+        assert ("**" in row) == ((cell["network"], cell["sampler"]) in PAPERS)
+        assert f"| {score(cell['fid'])} |" in row or cell["status"] != "done"
+
+
+def test_two_orders_agree_in_the_pairs_that_are_the_same_way_round(reproduction):
+    result = reproduction((0, 1, 2))
+    four = [row for row in result["rows"] if row["sampler"] != "flow"]
+    for row in four:
+        row["fid"], row["is"] = {"mean": row["paper"]["fid"]}, {"mean": -row["paper"]["is"]}
+    fid, score = orders(result)
+    names = sorted(four, key=lambda row: row["paper"]["fid"])
+    assert ", ".join(row["model"] for row in names) in fid
+    assert "Of 6 pairs 6 are" in fid
+    assert "Of 6 pairs 0 are" in score
+    four[0]["status"] = "diverged"
+    assert orders(result) == []

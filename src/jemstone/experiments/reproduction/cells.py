@@ -19,7 +19,7 @@ from jemstone.experiments.figures import figures_of
 from jemstone.experiments.gradients import classes_in_turn, compare_gradients
 from jemstone.experiments.reproduction.costs import drawn
 from jemstone.experiments.reproduction.networks import Trained
-from jemstone.experiments.reproduction.rows import CONTROL, MATRIX
+from jemstone.experiments.reproduction.rows import CONTROLS, MATRIX
 from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.runs import Run
 from jemstone.experiments.shown import shown_classes
@@ -28,7 +28,7 @@ from jemstone.experiments.store import Store
 from jemstone.experiments.suites import PARTS
 from jemstone.files import finite, write_tensors
 from jemstone.metrics import LAWS
-from jemstone.recipes import Recipe, build_sampler, changed
+from jemstone.recipes import PAPERS, Recipe, build_sampler, changed
 from jemstone.samplers import ClassGaussian, Sampler
 from jemstone.types import Generator
 
@@ -88,11 +88,24 @@ def judge_cells(work: Work, trained: Sequence[Trained], eyes: Eyes) -> Cells:
 
 
 def sampler_of(recipe: Recipe, name: str, gaussian: ClassGaussian) -> Sampler:
-    """Build a sampler of the matrix."""
-    if name != CONTROL:
-        return build_sampler(recipe, name, gaussian)
-    fields = {"sampling.contrast.factor": 1.0, "sampling.combined.clamp": True}
-    return build_sampler(changed(recipe, fields), "combined", gaussian)
+    """Build a sampler of the matrix, or a control."""
+    kind = name.partition("-")[0] if name in CONTROLS else name
+    return build_sampler(_controlled(recipe, name), kind, gaussian)
+
+
+def _controlled(recipe: Recipe, name: str) -> Recipe:
+    """Return the recipe that a control samples by; the recipe itself for any other sampler."""
+    if name == "combined-clamped":
+        fields = {"sampling.contrast.factor": 1.0, "sampling.combined.clamp": True}
+        return changed(recipe, fields)
+    if name not in CONTROLS:
+        return recipe
+    paper, steps = PAPERS[recipe.name]().recipe(), recipe.sampling.attack.steps
+    eps = recipe.attack.eps * paper.sampling.attack.eps / paper.attack.eps
+    fields = {"sampling.attack.eps": eps, "sampling.attack.step_size": 2.5 * eps / steps}
+    if name == "combined-paper":
+        fields["sampling.contrast.factor"] = paper.sampling.contrast.factor
+    return changed(recipe, fields)
 
 
 def _asked(
@@ -110,6 +123,9 @@ def _asked(
         for what in (*whats, *(ABOUT if one.run is not None else ())):
             # The buffer of an adopted run was not kept.
             if what == "buffer" and one.run is not None and "adopted" in one.run.environment:
+                continue
+            # At the paper's own budget its painting is no control but the row itself.
+            if what in CONTROLS and one.run and _controlled(one.run.recipe, what) == one.run.recipe:
                 continue
             asked[one.network, what, one.seed] = partial(opened.judge, what)
     return asked

@@ -7,6 +7,7 @@ that difference lies on one side, over three seeds or more of both; else it is `
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 
 from jemstone.experiments.reproduction.contrasts import CLAIMS, Contrast, Thing
-from jemstone.experiments.reproduction.rows import CONTROL
+from jemstone.experiments.reproduction.rows import CONTROLS, NAMES
 from jemstone.functional.statistics import newcombe_interval, welch_interval
 
 __all__ = ["Values", "judge_claims"]
@@ -26,7 +27,7 @@ Interval = list[float]
 
 _LEAST_SEEDS = 3
 _SAMPLERS = {
-    CONTROL: "combined with full contrast, clamped",
+    **CONTROLS,
     "classification": "",
     "gradients": "",
     "flow": "",
@@ -51,7 +52,8 @@ def judge_claims(
 
     Returns:
         For each ``id``, ``claim``, ``paper``, ``measured``, ``verdict``, ``interval`` (of the
-        rival that decides, or None) and ``better``, what the claim wants above zero.
+        rival that decides, or None), ``better``, what the claim wants above zero, and ``leans``,
+        whether the means alone say so against each rival (None where nothing was measured).
     """
     judged = [_judged(claim, values) for claim in claims]
     return [*judged[:4], _stabilises(stability), *judged[4:]]
@@ -70,9 +72,10 @@ def _judged(claim: Contrast, values: Values) -> dict[str, Any]:
         for rival, interval in intervals.items()
     }
     rival = _decisive(enough, leads)
-    name = f"{claim.words} of {_name(claim.first)}"
-    alone = len(claim.others) == 1
-    than = f"that of {_name(claim.others[0])}" if alone else "that of each other row"
+    first, than = _name(claim.first), "each other row"
+    if len(claim.others) == 1:
+        than = _name(claim.others[0])
+    more, less = (first, than) if claim.above else (than, first)
     parts = [_told(claim, rival, leads[rival], intervals[rival], values)] if rival else []
     parts += [f"not measured: {', '.join(absent)}"] if absent else []
     return {
@@ -82,7 +85,8 @@ def _judged(claim: Contrast, values: Values) -> dict[str, Any]:
         "measured": "; ".join(parts),
         "verdict": _verdict([*enough.values(), *[None] * (len(claim.others) - len(rivals))]),
         "interval": intervals[rival] if rival else None,
-        "better": f"{name} minus {than}" if claim.above else f"{than} minus {name}",
+        "better": f"{claim.words} of {more}{',' * (',' in more)} minus that of {less}",
+        "leans": all(lead > 0 for lead in leads.values()) if leads else None,
     }
 
 
@@ -137,13 +141,15 @@ def _told(
         ours, other = (values(*it, claim.beside) for it in (claim.first, rival))
         if ours and other:
             line += f"; {_WORDS[claim.beside]} {fmean(ours):.3g} against {fmean(other):.3g}"
+    if claim.control is not None and (held := values(*claim.control, claim.figure)):
+        line += f"; {fmean(held):.3g} of {_name(claim.control)}"
     return line
 
 
 def _name(thing: Thing) -> str:
     network, sampler = thing
-    words = _SAMPLERS.get(sampler, sampler)
-    return f"{network}, {words}" if words else network
+    words, name = _SAMPLERS.get(sampler, sampler), NAMES.get(network, network)
+    return f"{name}, {words}" if words else name
 
 
 def _stabilises(stability: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -155,7 +161,8 @@ def _stabilises(stability: Mapping[str, Any] | None) -> dict[str, Any]:
         "measured": "not run: --stability",
         "verdict": "inconclusive",
         "interval": None,
-        "better": "failure rate of jempp minus that of robust-jem",
+        "better": f"failure rate of {NAMES['jempp']} minus that of {NAMES['robust-jem']}",
+        "leans": None,
     }
     runs = {} if stability is None else stability["recipes"]
     if not all(runs.get(name, {}).get("runs") for name in ("jempp", "robust-jem")):
@@ -163,12 +170,21 @@ def _stabilises(stability: Mapping[str, Any] | None) -> dict[str, Any]:
     mine, theirs = (
         [bool(run["failed"]) for run in runs[name]["runs"]] for name in ("robust-jem", "jempp")
     )
+    lead = sum(theirs) / len(theirs) - sum(mine) / len(mine)
     interval = list(newcombe_interval((sum(theirs), len(theirs)), (sum(mine), len(mine))))
     seeds = {run["seed"] for run in runs["robust-jem"]["runs"]}
     return row | {
         "measured": f"{sum(mine)} of {len(mine)} runs failed, against {sum(theirs)} of "
-        f"{len(theirs)} of jempp: {sum(theirs) / len(theirs) - sum(mine) / len(mine):+.3g} "
+        f"{len(theirs)} of {NAMES['jempp']} ({_by_rate(runs['jempp']['runs'])}): {lead:+.3g} "
         f"[{interval[0]:+.3g}, {interval[1]:+.3g}], {len(seeds)} seeds",
         "verdict": _verdict([interval if len(seeds) >= _LEAST_SEEDS else None]),
         "interval": interval,
+        "leans": lead > 0,
     }
+
+
+def _by_rate(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Count the runs that failed at each learning rate."""
+    rates = sorted({run["learning_rate"] for run in runs})
+    failed = Counter(run["learning_rate"] for run in runs if run["failed"])
+    return ", ".join(f"{failed[rate]} at a rate of {rate:g}" for rate in rates)

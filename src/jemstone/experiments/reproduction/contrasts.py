@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jemstone.experiments.reproduction.rows import CONTROL, ROWS
+from jemstone.experiments.reproduction.rows import ROWS
 
 __all__ = ["CLAIMS", "Contrast", "Thing"]
 
@@ -26,6 +26,7 @@ class Contrast:
         above: whether the claim wants the first to be larger.
         words: of the figure.
         beside: another figure, told and not judged.
+        control: another thing whose figure is told and not judged.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Contrast:
     above: bool = True
     words: str = ""
     beside: str | None = None
+    control: Thing | None = None
 
 
 def _rows_but(id: str) -> tuple[Thing, ...]:
@@ -76,6 +78,7 @@ CLAIMS = (
         _COMBINED,
         _rows_but("robust-jem-combined"),
         words="IS",
+        control=("robust-jem", "combined-paper"),
     ),
     Contrast(
         "classifier-worst-fid",
@@ -85,6 +88,7 @@ CLAIMS = (
         _ATTACK,
         _rows_but("robust-classifier"),
         words="FID",
+        control=("robust-classifier", "attack-paper"),
     ),
     Contrast(
         "contrast-helps",
@@ -92,7 +96,7 @@ CLAIMS = (
         "says so, without a figure",
         "fid",
         _COMBINED,
-        (("robust-jem", CONTROL),),
+        (("robust-jem", "combined-clamped"),),
         above=False,
         words="FID",
         beside="is",

@@ -7,10 +7,28 @@ from dataclasses import dataclass
 
 from jemstone.experiments.flow_runs import FLOWS
 
-__all__ = ["CONTROL", "MATRIX", "NETWORKS", "ROWS", "UNCONDITIONAL", "Row", "networks_of"]
+__all__ = ["CONTROLS", "MATRIX", "NAMES", "NETWORKS", "ROWS", "UNCONDITIONAL", "Row", "networks_of"]
 
-CONTROL = "combined-clamped"
-"""Combined inference with full contrast and a clamped walk: what reduced contrast is held to."""
+NAMES = {
+    "jempp": "JEM++",
+    "robust-classifier": "robust classifier",
+    "robust-jem": "Robust JEM",
+    "residual-flow": "Residual Flow",
+    "glow": "Glow",
+    "classifier": "classifier",
+}
+"""What people call each network."""
+
+CONTROLS = {
+    "combined-clamped": "combined, of full contrast and clamped",
+    "attack-paper": "attack, in the paper's radius",
+    "combined-paper": "combined, in the paper's radius and at its contrast",
+}
+"""Samplers that claims are held to, and no row has: what each is.
+
+The first is what reduced contrast is compared with. The others paint as far as the paper does, five
+times the training radius, where a budget paints nearer.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,12 +75,12 @@ NETWORKS = ("classifier", "robust-classifier", *FLOWS[::-1], "jempp", "robust-je
 _CONDITIONAL = ("attack", "energy", "combined")
 
 MATRIX = {
-    "robust-classifier": _CONDITIONAL,
-    "jempp": (*_CONDITIONAL, "unconditional", "buffer"),
-    "robust-jem": (*_CONDITIONAL, "unconditional", "buffer", CONTROL),
+    "robust-classifier": (*_CONDITIONAL, "attack-paper"),
+    "jempp": (*_CONDITIONAL, "unconditional", "buffer", "attack-paper", "combined-paper"),
+    "robust-jem": (*_CONDITIONAL, "unconditional", "buffer", *CONTROLS),
     **dict.fromkeys(FLOWS, ("flow",)),
 }
-"""By network: what draws its images, each a cell."""
+"""By network: what draws its images, each a cell; controls last."""
 
 UNCONDITIONAL = ("jempp", "robust-jem-energy")
 """Rows with a second line: walks on E(x)."""

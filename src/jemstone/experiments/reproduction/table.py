@@ -17,7 +17,7 @@ from jemstone.experiments.reproduction.cells import REFERENCES
 from jemstone.experiments.reproduction.claims import judge_claims
 from jemstone.experiments.reproduction.measured import Measured, mean, summary
 from jemstone.experiments.reproduction.networks import Trained
-from jemstone.experiments.reproduction.rows import CONTROL, MATRIX, ROWS, UNCONDITIONAL, Row
+from jemstone.experiments.reproduction.rows import CONTROLS, MATRIX, ROWS, UNCONDITIONAL, Row
 from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.sight import Eyes
 from jemstone.recipes import to_yaml
@@ -47,7 +47,7 @@ def table(
         stability: how many short runs failed; None where not asked for.
     """
     plan, told = work.plan, eyes.told
-    asked = [(n, s) for n in plan.networks for s in MATRIX.get(n, ()) if s != CONTROL]
+    asked = [(n, s) for n in plan.networks for s in MATRIX.get(n, ())]
     return {
         "command": plan.command,
         "commit": source_commit(),
@@ -77,13 +77,8 @@ def table(
             }
             for id, words in REFERENCES.items()
         ],
-        "matrix": [cell for asking in asked if (cell := _cell(*asking, measured)) is not None],
-        "controls": [
-            cell
-            for network in plan.networks
-            if CONTROL in MATRIX.get(network, ())
-            and (cell := _cell(network, CONTROL, measured)) is not None
-        ],
+        "matrix": _cells([of for of in asked if of[1] not in CONTROLS], measured),
+        "controls": _cells([of for of in asked if of[1] in CONTROLS], measured),
         "claims": judge_claims(measured.values, stability),
         "gradients": [
             {
@@ -176,8 +171,13 @@ def _classified(network: str, measured: Measured) -> dict[str, Any]:
     }
 
 
+def _cells(asked: Sequence[tuple[str, str]], measured: Measured) -> list[dict[str, Any]]:
+    """Return cells of the matrix, or controls, by network and sampler."""
+    return [cell for asking in asked if (cell := _cell(*asking, measured)) is not None]
+
+
 def _cell(network: str, sampler: str, measured: Measured) -> dict[str, Any] | None:
-    """Return a cell of the matrix; None for the buffer of a network that was adopted."""
+    """Return a cell of the matrix; None where it was not asked for, as an adopted run's buffer."""
     figures = measured.figures(network, sampler)
     seeds = measured.seeds(network, sampler)
     if figures["n"] is None and not seeds["failed_seeds"]:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Any
 
+from jemstone.experiments.flow_runs import FLOWS
 from jemstone.report.reproduction.matrix import PAPERS, best_cell, cell_told
 from jemstone.report.reproduction.table import is_done
 from jemstone.report.reproduction.words import mean_of, score
 
-__all__ = ["findings", "headline"]
+__all__ = ["findings", "headline", "orders"]
 
 _VERDICTS = ("holds", "fails", "inconclusive")
+_LEAST_SEEDS = 3  # for a verdict
+_FOUR = 4  # rows that are no flows
+_ORDERS = {"fid": ("FID, the lowest first", 1), "is": ("IS, the highest first", -1)}
 
 
 def headline(result: Mapping[str, Any]) -> str:
     """Count the claims by their verdicts.
 
-    >>> headline({"claims": [{"verdict": "holds"}, {"verdict": "inconclusive"}], "seeds": [0]})
-    'Of 2 claims of the paper, 1 holds, 0 fail and 1 is inconclusive, over 1 seed.'
+    >>> claims = [{"verdict": "holds", "leans": True}, {"verdict": "inconclusive"}]
+    >>> headline({"claims": claims, "seeds": [0, 1, 2]})
+    'Of 2 claims of the paper, 1 holds, 0 fail and 1 is inconclusive, over 3 seeds.'
+    >>> headline({"claims": claims, "seeds": [0]})
+    'One seed gives no verdict: of 2 claims of the paper, 1 point its way and 0 do not.'
 
     Args:
         result: of a reproduction.
@@ -30,11 +38,17 @@ def headline(result: Mapping[str, Any]) -> str:
     count = Counter(claim["verdict"] for claim in claims)
     holds, fails, open_ = (count[name] for name in _VERDICTS)
     seeds = len(result.get("seeds") or ())
+    if seeds < _LEAST_SEEDS:
+        leans = [claim.get("leans") for claim in claims]
+        return (
+            f"{'One seed gives' if seeds == 1 else f'{seeds} seeds give'} no verdict: of "
+            f"{len(claims)} claims of the paper, {leans.count(True)} point its way and "
+            f"{leans.count(False)} do not."
+        )
     return (
         f"Of {len(claims)} {'claim' if len(claims) == 1 else 'claims'} of the paper, {holds} "
         f"{'holds' if holds == 1 else 'hold'}, {fails} {'fails' if fails == 1 else 'fail'} and "
-        f"{open_} {'is' if open_ == 1 else 'are'} inconclusive, over {seeds} "
-        f"{'seed' if seeds == 1 else 'seeds'}."
+        f"{open_} {'is' if open_ == 1 else 'are'} inconclusive, over {seeds} seeds."
     )
 
 
@@ -71,6 +85,7 @@ def _findings(result: Mapping[str, Any]) -> Iterator[str]:
             f"The {word} of the table is that of {names[winner['id']]}, "
             f"{score(winner[name])}{beside}."
         )
+    yield from orders(result)
     for name, word in (("fid", "lowest FID"), ("is", "highest IS")):
         cell = best_cell(result, name)
         if cell is not None and (cell["network"], cell["sampler"]) not in PAPERS:
@@ -97,3 +112,31 @@ def _findings(result: Mapping[str, Any]) -> Iterator[str]:
     ]
     if missing:
         yield f"Rows without figures: {', '.join(missing)}."
+
+
+def orders(result: Mapping[str, Any]) -> list[str]:
+    """Say in which order the paper's four have FID and IS, printed and measured.
+
+    The four are JEM++, the robust classifier alone, and Robust JEM under its two samplers. Two
+    orders agree in as many of the six pairs as are the same way round in both.
+
+    Args:
+        result: of a reproduction.
+
+    Returns:
+        A sentence for each figure; none where one of the four has no figures.
+    """
+    four = [r for r in result["rows"] if r["id"] not in FLOWS and is_done(r) and r.get("paper")]
+    if len(four) < _FOUR:
+        return []
+    told, pairs = [], list(combinations([row["model"] for row in four], 2))
+    for name, (word, sign) in _ORDERS.items():
+        printed = {row["model"]: sign * row["paper"][name] for row in four}
+        found = {row["model"]: sign * (mean_of(row[name]) or 0.0) for row in four}
+        agree = sum((printed[a] < printed[b]) == (found[a] < found[b]) for a, b in pairs)
+        ours, paper = (", ".join(sorted(of, key=lambda row: of[row])) for of in (found, printed))
+        told.append(
+            f"In the order of {word}: {ours}; in the paper: {paper}. Of {len(pairs)} pairs {agree} "
+            "are the same way round."
+        )
+    return told

@@ -9,7 +9,16 @@ from typing import Any
 from jemstone.report.reproduction.table import is_done
 from jemstone.report.reproduction.words import NETWORKS, SAMPLERS, mean_of, named, score
 
-__all__ = ["PANELS", "PAPERS", "best_cell", "cell_told", "controls_told", "failures_told", "panels"]
+__all__ = [
+    "PANELS",
+    "PAPERS",
+    "best_cell",
+    "cell_told",
+    "controls_told",
+    "failures_told",
+    "matrix_markdown",
+    "panels",
+]
 
 PAPERS = {
     ("jempp", "energy"),
@@ -23,8 +32,8 @@ PANELS = {
     "fid": ("FID", "lower is better", False),
     "is": ("IS", "higher is better", False),
     "agreement": ("Agreement, in %", "higher is better", True),
-    "recall": ("Recall, in %", "higher is more diverse", True),
-    "coverage": ("Coverage, in %", "higher is more diverse", True),
+    "recall": ("Recall", "higher is more diverse", False),
+    "coverage": ("Coverage", "higher is more diverse", False),
 }
 _DEEPEST = 0.5  # of the shade, so that ink stays readable on it
 
@@ -108,6 +117,29 @@ def best_cell(result: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
         and _height(cell, name) is not None
     ]
     return max(drawn, key=lambda cell: _height(cell, name) or -math.inf, default=None)
+
+
+def matrix_markdown(result: Mapping[str, Any]) -> str:
+    """Write the matrix and its controls to paste: a line for each network under each sampler.
+
+    The cells that are the paper's rows are in bold.
+
+    Args:
+        result: of a reproduction, as ``table1.json`` has it.
+    """
+    heads = " | ".join(("network", "sampler", *(title for title, _, _ in PANELS.values())))
+    written = [f"| {heads} |", "|---|---|" + "---:|" * len(PANELS)]
+    for cell in (*(result.get("matrix") or ()), *(result.get("controls") or ())):
+        place = (cell["network"], cell["sampler"])
+        names = [named(NETWORKS, place[0]), named(SAMPLERS, place[1])]
+        if place in PAPERS:
+            names = [f"**{name}**" for name in names]
+        found = [score(cell.get(name), percent) for name, (_, _, percent) in PANELS.items()]
+        if not is_done(cell):
+            found[0] = cell["status"]
+        cells = (figure.removesuffix(" %") for figure in found)
+        written.append(f"| {' | '.join((*names, *cells))} |")
+    return "\n".join(written)
 
 
 def controls_told(result: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from jemstone.report.reproduction.words import (
     ABSENT,
     NETWORKS,
+    amount,
     features_told,
     mean_of,
     named,
@@ -110,8 +111,8 @@ def _footnotes(result: Mapping[str, Any]) -> Iterator[str]:
         + ("one seed, so no standard error" if len(seeds) == 1 else "mean ± standard error")
     )
     yield (
-        f"{result.get('samples')} class-balanced samples a row, from scratch, beside "
-        f"{result.get('held_out')} held-out images"
+        f"{amount(result.get('samples'))} class-balanced samples a row, from scratch, beside "
+        f"{amount(result.get('held_out'))} held-out images"
     )
     yield features_told(result)
     if judge := _judge_told(result.get("judge") or {}):
@@ -127,6 +128,13 @@ def _footnotes(result: Mapping[str, Any]) -> Iterator[str]:
     )
     if attacks:
         yield f"robust accuracy: under {'; '.join(attacks)}, in [0, 1] pixels"
+    bits = [
+        f"{row.get('model') or row['id']} {score(row['bits_per_dim'])}"
+        for row in result["rows"]
+        if row.get("bits_per_dim")
+    ]
+    if bits:
+        yield f"Bits per dimension of held-out images: {', '.join(bits)}"
     for row in result["rows"]:
         model = row.get("model") or row["id"]
         if not is_done(row):

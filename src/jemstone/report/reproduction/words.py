@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jemstone.experiments import duration
+from jemstone.experiments.reproduction.rows import CONTROLS, NAMES
 
 __all__ = [
     "ABSENT",
@@ -23,14 +24,8 @@ __all__ = [
 ]
 
 ABSENT = "-"
-NETWORKS = {
-    "jempp": "JEM++",
-    "robust-classifier": "robust classifier",
-    "robust-jem": "Robust JEM",
-    "residual-flow": "Residual Flow",
-    "glow": "Glow",
-    "classifier": "classifier",
-}
+_ROUNDING = 1e-6  # what a Fréchet distance of images to themselves may differ from 0 by
+NETWORKS = NAMES
 SAMPLERS = {
     "attack": "attack",
     "energy": "energy",
@@ -38,7 +33,7 @@ SAMPLERS = {
     "unconditional": "uncond.",
     "buffer": "buffer",
     "flow": "flow",
-    "combined-clamped": "combined, of full contrast and clamped",
+    **CONTROLS,
 }
 """In the order of the matrix' columns."""
 
@@ -94,8 +89,8 @@ def score(figure: Any, percent: bool = False) -> str:
 
     >>> score({"mean": 46.4312, "se": 0.384}), score({"mean": 7.5, "se": None})
     ('46.4 ± 0.4', '7.50')
-    >>> score({"mean": 0.9312, "se": 0.012}, percent=True)
-    '93.1 ± 1.2 %'
+    >>> score({"mean": 0.9312, "se": 0.012}, percent=True), score(1e-12)
+    ('93.1 ± 1.2 %', '0')
 
     Args:
         figure: ``mean`` and ``se`` over the seeds; ``se`` is None for one seed.
@@ -107,6 +102,8 @@ def score(figure: Any, percent: bool = False) -> str:
     error = mean_of(figure.get("se")) if isinstance(figure, Mapping) else None
     factor, unit = (100.0, " %") if percent else (1.0, "")
     mean *= factor
+    if abs(mean) < _ROUNDING:
+        return f"0{unit}"
     if not error:
         return (f"{mean:.1f}" if percent else amount(mean)) + unit
     error = float(f"{factor * error:.1e}")
