@@ -36,7 +36,8 @@ class _Size:
         ramp: share of the steps until the training attack has its full radius.
         attack: steps of the training attack.
         walk: passes of a sampling walk.
-        source: of the above.
+        walked: the source of that.
+        source: of the others.
     """
 
     steps: dict[str, int]
@@ -50,6 +51,7 @@ class _Size:
     ramp: float
     attack: int
     walk: int
+    walked: str
     source: str
 
 
@@ -68,6 +70,7 @@ _DIGITS = _Size(
     ramp=0.0,
     attack=5,
     walk=10,
+    walked="ablations on digits",
     source="trials on digits",
 )
 _MNIST = _Size(
@@ -82,6 +85,7 @@ _MNIST = _Size(
     ramp=0.0,
     attack=5,
     walk=10,
+    walked="as on digits",
     source="trials on mnist",
 )
 _CIFAR = _Size(
@@ -96,6 +100,7 @@ _CIFAR = _Size(
     ramp=0.5,
     attack=3,
     walk=150,
+    walked="long walks on cifar10: FID 2.5 after 50 passes, 1.5 after 150",
     source="trials on cifar10",
 )
 _OTHER = replace(_DIGITS, eps=_PAPER_EPS)  # of any size and shape
@@ -178,11 +183,11 @@ def resizing(name: str, data: str, budget: str) -> tuple[Constant, ...]:
     ]
     if size.ramp and recipe.weights.adversarial:
         fields.append(Constant("ramp", int(size.ramp * size.steps[budget]), size.source))
-    if recipe.walk.inner > 1:  # PYLD from class Gaussians is near after few steps
+    if recipe.walk.inner > 1:  # PYLD
         fields += [
-            Constant("walk.steps", 5, _SPEED),
-            Constant("sampling.energy.steps", size.walk, size.source),
-            Constant("sampling.combined.steps", size.walk, size.source),
+            Constant("walk.steps", 5, f"{_SPEED}: chains begin near, at class Gaussians, and stay"),
+            Constant("sampling.energy.steps", size.walk, size.walked),
+            Constant("sampling.combined.steps", size.walk, size.walked),
             Constant("sampling.unconditional.steps", 60, _SPEED),
         ]
     return tuple(fields)
