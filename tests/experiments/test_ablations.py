@@ -190,6 +190,7 @@ def test_pooled_figures_are_means(runs):
     first, second = ({**asked, "rows": found} for found in (rows, other))
     (both,) = pooled([[first], [second]])
     assert [row["fid"] for row in both["rows"]] == [3.0, 2.0]
+    assert [row["se"]["fid"] for row in both["rows"]] == [1.0, 1.0]
     assert both["chosen"] == 2
     assert pooled([[both]]) == [both]
 

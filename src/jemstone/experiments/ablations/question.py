@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from jemstone.errors import Mistake
+from jemstone.functional.statistics import standard_error
 
 __all__ = ["Choice", "Question", "decide", "pooled"]
 
@@ -121,7 +124,8 @@ def decide(default: Any, rows: Sequence[Mapping[str, Any]]) -> tuple[Any, str]:
 def pooled(answers: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """Answer the same questions once for many runs: by the means of their figures.
 
-    A setting of which a run has no figure, because it diverged, has the mean of the others.
+    A setting of which a run has no figure, because it diverged, has the mean of the others. Each
+    row of several also has ``se``, the standard errors of its figures.
 
     Args:
         answers: of each run, as :func:`~jemstone.experiments.ablations.ablate` returns them.
@@ -144,10 +148,15 @@ def pooled(answers: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any
 
 
 def _mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the means of the figures of one setting; words, and the value, are the first's."""
-    mean = dict(rows[0])
+    """Return the means of the figures of one setting; words, and the value, are the first's.
+
+    ``se`` has their standard errors, by name, where there are several runs.
+    """
+    mean, errors = dict(rows[0]), {}
     for name in mean.keys() - {"value"}:
         numbers = [row[name] for row in rows if isinstance(row[name], int | float)]
         if numbers:
             mean[name] = statistics.fmean(numbers)
-    return mean
+        if len(numbers) > 1:
+            errors[name] = standard_error(torch.tensor(numbers).double())
+    return {**mean, "se": errors} if errors else mean
