@@ -4,6 +4,7 @@ Layers and estimators are the library's; which noise and which probes they get i
 since the library draws from the global states of torch and NumPy.
 
 References:
+    Dinh et al., "Density estimation using Real NVP", 2017, https://arxiv.org/abs/1605.08803
     Kingma & Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", 2018,
     https://arxiv.org/abs/1807.03039
     Chen et al., "Residual flows for invertible generative modeling", 2019,
@@ -55,16 +56,14 @@ class Glow(ImageFlow):
     """
 
     estimator = "exact"
-    form = 2  # the first divided by the sigmoid of a coupling when it sampled
+    form = 2  # the first scaled by a sigmoid, which may be as near to 0 as it likes
 
     def __init__(self, shape: Shape, classes: int, architecture: Architecture) -> None:
         channels, height, width = shape
         levels = architecture.halvings(shape)
         shapes, flows = [], []
         nf = library()
-        # Without the LU form, which calls the deprecated torch.lu. Couplings divide by a sigmoid
-        # when they encode, not when they sample: near 0 it would send samples beyond all bounds.
-        form = {"use_lu": False, "scale_map": "sigmoid_inv"}
+        form = {"scale_map": "exp", "use_lu": False}  # LU calls the deprecated torch.lu
         for level in range(levels, 0, -1):  # the coarsest first, as the library wants them
             kept = channels * 2 ** (level + (level == levels))
             shapes.append((kept, height >> level, width >> level))
@@ -72,6 +71,9 @@ class Glow(ImageFlow):
                 nf.flows.GlowBlock(channels * 2 ** (level + 1), architecture.hidden, **form)
                 for _ in range(architecture.blocks)
             ]
+            for block in blocks:
+                coupling = block.flows[0].flows[1]
+                coupling.param_map = _Bounded(coupling.param_map)
             flows.append([*blocks, nf.flows.Squeeze()])
         super().__init__(shapes, classes)
         merges = [nf.flows.Merge() for _ in range(levels - 1)]
@@ -85,6 +87,24 @@ class Glow(ImageFlow):
     def decode(self, z: list[Tensor]) -> Tensor:
         x: Tensor = self.layers.forward_and_log_det(z)[0]
         return x
+
+
+class _Bounded(nn.Module):
+    """The network of a coupling, its log scales limited to (-1, 1) by tanh, as RealNVP's.
+
+    Glow scales by a sigmoid: near 0, it sends samples, or else encoded images, beyond all bounds.
+
+    Args:
+        net: of shifts and log scales, by turns.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, z: Tensor) -> Tensor:
+        found = self.net(z)
+        return torch.stack([found[:, 0::2], found[:, 1::2].tanh()], dim=2).flatten(1, 2)
 
 
 class ResidualFlow(ImageFlow):
