@@ -10,11 +10,12 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from paper_tables import ablations, paper, radius, stability, walks
+from paper_tables import paper
 from sceptic import read, sceptic
 from size_tables import gradients, paper_size
 from size_tables import trials as tried
 from speed_tables import bench, headline, published
+from study_tables import ablations, radius, stability, walks
 from survival_tables import guard, scaling, survival
 
 from jemstone.recipes import PAPERS
