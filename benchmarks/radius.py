@@ -4,9 +4,10 @@
         --judge docs/results/weights/cifar10-judge.safetensors \
         --out docs/results/cifar10-radius.json
 
-Radius 0 is JEM++: the same recipe, its classifier sees clean images. Between it and the paper's
+Radius 0 is JEM++: the same recipe, its classifier sees clean images. Between it and the budget's
 radius lies why the paper's order of the two is seen, or is not. Rows that are there are not
-measured again.
+measured again; those of other data, samples or features are refused. A run that diverges has a row
+without figures, which says how.
 """
 
 import argparse
@@ -14,15 +15,17 @@ import sys
 from pathlib import Path
 
 import torch
+from shorter import shortened
 from state import commit
 
 from jemstone.data import Images, load
-from jemstone.experiments import begin, judge_from
+from jemstone.experiments import begin, device_for, judge_from
 from jemstone.experiments.ablations.figures import sampled_figures
 from jemstone.experiments.sight import open_eyes
 from jemstone.files import read_json, write_json
 from jemstone.metrics import agreement, predictions, robust_accuracy
 from jemstone.recipes import build_sampler, changed, recipe_for
+from jemstone.training import Diverged
 from jemstone.types import Generator
 
 SAMPLERS = ("energy", "combined")
@@ -31,20 +34,15 @@ SAMPLERS = ("energy", "combined")
 def recipe_of(radius, data, steps):
     """Return the small budget's recipe, shorter, whose attack has a radius; of 0 it is JEM++'s."""
     if not radius:
-        return changed(recipe_for("jempp", data), {"optimisation.steps": steps})
+        return shortened(recipe_for("jempp", data), steps)
     whole = recipe_for("robust-jem", data)
-    fields = {
-        "attack.eps": radius,
-        "attack.step_size": 2.5 * radius / whole.attack.steps,
-        "optimisation.steps": steps,
-        "ramp": round(whole.ramp * steps / whole.optimisation.steps),
-    }
-    return changed(whole, fields)
+    fields = {"attack.eps": radius, "attack.step_size": 2.5 * radius / whole.attack.steps}
+    return changed(shortened(whole, steps), fields)
 
 
 def measured(run, data, eyes, arguments):
-    """Judge a run's classifier, clean and attacked at the paper's radius, and its samples."""
-    model = run.model()
+    """Judge a run's classifier, clean and attacked at the budget's radius, and its samples."""
+    model = run.model().to(run.device.name)
     chosen = Generator(0).permutation(len(data.test))[: arguments.n]
     some = Images(data.test.pixels[chosen], data.test.labels[chosen])
     eps = recipe_for("robust-jem", data.name).attack.eps
@@ -68,6 +66,16 @@ def measured(run, data, eyes, arguments):
     return row
 
 
+def begun(out, head):
+    """Return what a file holds, or the head of a new one; refuse rows that do not compare."""
+    found = read_json(out) if out.is_file() else {"rows": {}}
+    differ = [name for name in head if found["rows"] and found.get(name) != head[name]]
+    if differ:
+        told = ", ".join(f"{name} {found.get(name)!r}, not {head[name]!r}" for name in differ)
+        sys.exit(f"{out} holds rows of {told}: choose another --out")
+    return found | head
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="cifar10")
@@ -79,36 +87,41 @@ def main():
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    state = commit()
     data = load(arguments.data, arguments.data_root)
     judge = judge_from(arguments.judge, data)
-    eyes = open_eyes(judge, data)
-    found = read_json(arguments.out) if arguments.out.is_file() else {"rows": {}}
+    eyes, device = open_eyes(judge, data), device_for(data)
+    head = {
+        "data": data.name,
+        "seed": 0,
+        "samples": arguments.n,
+        "held_out": len(data.test),
+        "origin": "from scratch",
+        "attack": f"PGD-20 x1, linf {recipe_for('robust-jem', data.name).attack.eps:g}, "
+        f"{arguments.n} images",
+        "features": judge.name,
+        "judge_accuracy": judge.accuracy,
+        "precision": "bf16" if device.bf16 else "fp32",
+    }
+    found = begun(arguments.out, head)
     for radius in arguments.radii:
         name = f"{radius:g} {arguments.steps}"
         if name in found["rows"]:
             continue
         recipe = recipe_of(radius, data.name, arguments.steps)
         folder = arguments.runs / f"{radius:g}-{arguments.steps}"
-        run = begin(folder, recipe, data, root=arguments.data_root, again=True)
-        run.train(data)
-        row = {"radius": radius, "steps": arguments.steps, "commit": commit()}
-        found["rows"][name] = row | measured(run, data, eyes, arguments)
-        found |= {
-            "command": " ".join(["python", *sys.argv]),
-            "data": data.name,
-            "seed": 0,
-            "samples": arguments.n,
-            "held_out": len(data.test),
-            "origin": "from scratch",
-            "attack": f"PGD-20 x1, linf {recipe_for('robust-jem', data.name).attack.eps:g}, "
-            f"{arguments.n} images",
-            "features": judge.name,
-            "judge_accuracy": judge.accuracy,
-            "precision": "bf16" if run.device.bf16 else "fp32",
-            "threads": torch.get_num_threads(),
-        }
+        run = begin(folder, recipe, data, root=arguments.data_root, device=device, again=True)
+        row = {"radius": radius, "steps": arguments.steps, "commit": state}
+        try:
+            run.train(data)
+        except Diverged as diverged:
+            row["diverged"] = str(diverged)
+        else:
+            row |= measured(run, data, eyes, arguments)
+        found["rows"][name] = row
+        found |= {"command": " ".join(["python", *sys.argv]), "threads": torch.get_num_threads()}
         write_json(arguments.out, found)
-        print(name, found["rows"][name], flush=True)
+        print(name, row, flush=True)
 
 
 if __name__ == "__main__":

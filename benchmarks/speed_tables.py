@@ -10,18 +10,17 @@ WORKS = {
     "features": "Fréchet distance",
 }
 BESIDE = {"plain": "the plain one", "foolbox": "foolbox", "eval": "running", "batch": "batch"}
+OF_SAMPLERS = "A sampler's seconds are those of the whole batch, reckoned from a part of its steps."
 
 
 def bench(results):
     """Lay out one line for each work and network: the plain baseline, and ours in its times."""
-    heads = ("work", "network", "batch", "plain", "fp32", "bf16", "of the roofline")
+    heads = ("work", "network", "batch", "plain, fp32", "ours in fp32, times")
+    heads += ("ours in bf16, times", "of the roofline")
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for (work, network, norm, batch), rows in alike(results["rows"]).items():
-        kind, _, about = work.partition(":")
-        said = WORKS[kind].format(BESIDE.get(about, about))
         known = next((row for row in rows.values() if row["baseline_s"]), None)
-        cells = [said, f"{network}, {norm}", str(batch)]
-        cells += [seconds(known["baseline_s"]) if known else "-"]
+        cells = [said(work), f"{network}, {norm}", str(batch), seconds(whole(known, "baseline"))]
         cells += [times(rows.get(precision)) for precision in ("fp32", "bf16")]
         shares = [row["roofline_share"] for row in rows.values() if row["roofline_share"]]
         cells.append(" / ".join(f"{100 * share:.0f} %" for share in shares) or "-")
@@ -30,10 +29,10 @@ def bench(results):
         [
             *lines,
             "",
-            f"Times as fast as the plain baseline, medians of {results['rounds']} interleaved "
-            f"rounds at most, {results['threads']} threads, torch {results['torch']}; shares of "
-            "the roofline in fp32 / bf16. From [docs/results/bench.json](results/bench.json), "
-            "where each row has its spread, and one that falls short its profile and a reason.",
+            f"Times as fast as the plain baseline, medians of {rounds(results['rows'])}, "
+            f"{results['threads']} threads, torch {results['torch']}; shares of the roofline in "
+            f"fp32 / bf16. {OF_SAMPLERS} From [docs/results/bench.json](results/bench.json), where "
+            "each row has its spread, and one that falls short its profile and a reason.",
         ]
     )
 
@@ -41,23 +40,32 @@ def bench(results):
 def headline(results):
     """Lay out what README says of speed: one network, one size, ours in times of the plain one."""
     wanted = ("iteration:jempp", "iteration:robust-jem", "sampling:energy", "sampling:combined")
-    heads = ("WRN-16-4, batch 64", "norm", "plain", "ours", "times as fast", "in fp32")
+    wanted += ("attack:foolbox",)
+    shown = {
+        key: rows
+        for key, rows in alike(results["rows"]).items()
+        if key[0] in wanted and (key[1], key[3]) == ("wrn-16-4", 64)
+    }
+    raced = [row for rows in shown.values() for row in rows.values()]
+    lower = any(row["precision"] == "bf16" for row in raced)
+    fast = "bf16" if lower else "fp32"
+    heads = ("WRN-16-4, batch 64", "norm", "plain, fp32", f"ours, {fast}", "times as fast")
+    heads += ("ours in fp32, times",) * lower
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for (work, network, norm, batch), rows in alike(results["rows"]).items():
-        if (network, batch) != ("wrn-16-4", 64) or work not in (*wanted, "attack:foolbox"):
-            continue
-        kind, _, about = work.partition(":")
-        fast = rows["bf16"]
-        cells = [WORKS[kind].format(BESIDE.get(about, about)), norm]
-        cells += [seconds(fast["baseline_s"]), seconds(fast["ours_s"])]
-        lines.append("| " + " | ".join([*cells, times(fast), times(rows["fp32"])]) + " |")
+    for (work, _, norm, _), rows in shown.items():
+        row = rows.get(fast)
+        cells = [said(work), norm, *(seconds(whole(row, side)) for side in ("baseline", "ours"))]
+        cells += [times(row), *[times(rows.get("fp32"))] * lower]
+        lines.append("| " + " | ".join(cells) + " |")
+    units = " of a processor with bf16 instructions" * (lower and results["device"] == "cpu")
     return "\n".join(
         [
             *lines,
             "",
-            f"{results['threads']} threads of a processor with bf16 matrix units; the attack is "
-            "raced against foolbox's. From [docs/results/bench.json](docs/results/bench.json); "
-            "[docs/speed.md](docs/speed.md) has all rows.",
+            f"{results['threads']} threads{units}, medians of {rounds(raced)}; the attack is raced "
+            f"against foolbox's. {OF_SAMPLERS} From "
+            "[docs/results/bench.json](docs/results/bench.json); [docs/speed.md](docs/speed.md) "
+            "has all rows.",
         ]
     )
 
@@ -91,9 +99,33 @@ def alike(rows):
     return gathered
 
 
+def said(work):
+    """Say what one call of a work is."""
+    kind, _, about = work.partition(":")
+    return WORKS[kind].format(BESIDE.get(about, about))
+
+
+def whole(row, side):
+    """Return the seconds of a call; of a sampler, timed in part, those of all its steps."""
+    if row is None:
+        return None
+    rate = row.get(f"{side}_images_per_s")
+    return row["batch"] / rate if rate else row[f"{side}_s"]
+
+
+def rounds(rows):
+    """Say over how many rounds rows were raced."""
+    found = {row["rounds"] for row in rows if row.get("rounds")} or {0}
+    least, most = min(found), max(found)
+    several = f"{least} to {most}" if least < most else str(most)
+    return f"{several} interleaved round{'s' * (most != 1)}"
+
+
 def times(row):
     return "-" if row is None or row["ratio"] is None else f"{row['ratio']:.2f}"
 
 
 def seconds(number):
+    if number is None:
+        return "-"
     return f"{number:.2f} s" if number >= 1 else f"{1e3 * number:.3g} ms"

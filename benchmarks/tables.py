@@ -1,4 +1,4 @@
-"""Write README's table, and the figures that the package carries, from docs/results.
+"""Write the tables of README and docs, and the figures the package carries, from docs/results.
 
 python benchmarks/tables.py            # rewrite
 python benchmarks/tables.py --check    # fail where something has drifted
@@ -10,11 +10,12 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from paper_tables import ablations, paper, radius, stability, walks
+from paper_tables import paper
 from sceptic import read, sceptic
 from size_tables import gradients, paper_size
 from size_tables import trials as tried
 from speed_tables import bench, headline, published
+from study_tables import ablations, radius, stability, walks
 from survival_tables import guard, scaling, survival
 
 from jemstone.recipes import PAPERS
@@ -26,14 +27,15 @@ RESULTS = ROOT / "docs/results"
 
 
 @cache
-def measured(name):
-    """Read a file of docs/results."""
-    return json.loads((RESULTS / f"{name}.json").read_text())
+def measured_or_none(name):
+    """Read a file of docs/results; None where it was not measured."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
 
 
 def those(pattern):
     """Read the files of docs/results that fit a pattern, in the order of their names."""
-    return [measured(path.stem) for path in sorted(RESULTS.glob(f"{pattern}.json"))]
+    return [measured_or_none(path.stem) for path in sorted(RESULTS.glob(f"{pattern}.json"))]
 
 
 def percent(figure):
@@ -202,20 +204,22 @@ def real(results):
     return f", held-out images have an IS of {score:.2f}" if score else ""
 
 
-def tables(readme, digits):
-    """Fill README's tables: digits, and the image sets that were measured."""
-    page = filled(readme, "digits", table(digits))
-    for results in (*those("mnist"), *those("cifar10")):
-        page = inserted(page, results["data"], table(results))
-    page = inserted(page, "speed", headline(measured("bench")))
-    page = inserted(page, "paper", paper({result["data"]: result for result in those("table1-*")}))
+def tables(readme):
+    """Fill README's tables with what was measured."""
+    page = readme.read_text()
+    for name in ("digits", "mnist", "cifar10"):
+        page = filled(page, name, name, table)
+    page = filled(page, "speed", "bench", headline)
+    reproduced = {result["data"]: result for result in those("table1-*")}
+    page = inserted(page, "paper", paper(reproduced)) if reproduced else page
     suites = read(RESULTS)
     return inserted(page, "sceptic", sceptic(suites)) if suites else page
 
 
-def filled(page, name, text):
-    """Return a page with its table between the marks replaced."""
-    return inserted(page.read_text(), name, text)
+def filled(text, name, file, lay_out):
+    """Return a page's text with one table laid out anew, or as it is where that isn't measured."""
+    results = measured_or_none(file)
+    return text if results is None else inserted(text, name, lay_out(results))
 
 
 def inserted(text, name, table):
@@ -229,22 +233,18 @@ def inserted(text, name, table):
 
 
 def main(check):
-    results = measured("digits")
-    carried = {name: line(recipe) for name, recipe in results["recipes"].items()}
-    readme, page, toy = (ROOT / p for p in ("README.md", "docs/combined.md", "docs/toy.md"))
-    rank = ROOT / "docs/gaussians.md"
-    losses = [ranks(loss) for loss in those("gaussian-rank-*")]
-    wanted = {
-        readme: tables(readme, results),
-        page: inserted(
-            filled(page, "combined", combined(measured("digits-combined"))),
-            "combined-cifar10",
-            combined(measured("cifar10-combined")),
-        ),
-        rank: filled(rank, "gaussian-rank", "\n\n".join(losses)),
-        ROOT / "src/jemstone/recipes/measured.json": json.dumps(carried, indent=2) + "\n",
-    }
+    readme, rank = ROOT / "README.md", ROOT / "docs/gaussians.md"
+    wanted = {readme: tables(readme)}
+    if results := measured_or_none("digits"):
+        carried = {name: line(recipe) for name, recipe in results["recipes"].items()}
+        file = ROOT / "src/jemstone/recipes/measured.json"
+        wanted[file] = json.dumps(carried, indent=2) + "\n"
+    if losses := [ranks(loss) for loss in those("gaussian-rank-*")]:
+        wanted[rank] = inserted(rank.read_text(), "gaussian-rank", "\n\n".join(losses))
     for mark, file, document, lay_out in (
+        ("combined", "digits-combined", "combined.md", combined),
+        ("combined-cifar10", "cifar10-combined", "combined.md", combined),
+        ("toys", "landscape", "toy.md", toys),
         ("guard", "guard", "survival.md", guard),
         ("survival", "survival", "survival.md", survival),
         ("scaling", "scaling", "scaling.md", scaling),
@@ -264,10 +264,7 @@ def main(check):
         ("gradients-mnist", "gradients-mnist", "gradients.md", gradients),
     ):
         where = ROOT / "docs" / document
-        for found in those(file):  # none, where it was not measured
-            wanted[where] = inserted(wanted.get(where) or where.read_text(), mark, lay_out(found))
-    for found in those("landscape"):
-        wanted[toy] = filled(toy, "toys", toys(found))
+        wanted[where] = filled(wanted.get(where) or where.read_text(), mark, file, lay_out)
     drifted = [path for path, text in wanted.items() if path.read_text() != text]
     if check and drifted:
         sys.exit(f"drifted from docs/results: {', '.join(p.name for p in drifted)}")

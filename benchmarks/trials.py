@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import torch
+from shorter import shortened
 from state import commit
 
 from jemstone.data import Images, load
@@ -45,12 +46,10 @@ VARIANTS = {
 def trial(fields, data, arguments, folder):
     """Train for a few steps, and judge clean and attacked on a few held-out images."""
     recipe = recipe_for(arguments.recipe, data.name)
-    short = {"optimisation.steps": arguments.steps, "optimisation.ema": EMA}
-    if recipe.ramp:
-        short["ramp"] = arguments.steps // 2
-    short["chains.rank"] = 64  # quick to fit, where there are chains
-    root = arguments.data_root
-    run = begin(folder, changed(recipe, short | fields), data, root=root)
+    short = shortened(recipe, arguments.steps)
+    # Class Gaussians of a low rank are quick to fit, where there are chains.
+    fields = {"optimisation.ema": EMA, "chains.rank": 64} | fields
+    run = begin(folder, changed(short, fields), data, root=arguments.data_root)
     began = time.perf_counter()
     try:
         run.train(data)
@@ -61,7 +60,12 @@ def trial(fields, data, arguments, folder):
     some = Images(data.test.pixels[chosen], data.test.labels[chosen])
     eps = recipe.attack.eps
     clean, robust = robust_accuracy(
-        run.model(), some, "linf", [0.0, eps], generator=Generator(0), restarts=1
+        run.model().to(run.device.name),
+        some,
+        "linf",
+        [0.0, eps],
+        generator=Generator(0),
+        restarts=1,
     )
     return {"accuracy": clean["value"], "robust_accuracy": robust["value"], "seconds": seconds}
 
@@ -77,6 +81,7 @@ def main():
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    state = commit()
     data = load(arguments.data, arguments.data_root)
     found = read_json(arguments.out) if arguments.out.is_file() else {"rows": {}}
     for name in arguments.variants:
@@ -84,7 +89,7 @@ def main():
             continue
         folder = arguments.runs / name.replace(" ", "-").replace(",", "")
         row = trial(VARIANTS[name], data, arguments, folder)
-        found["rows"][name] = {"changed": VARIANTS[name], **row, "commit": commit()}
+        found["rows"][name] = {"changed": VARIANTS[name], **row, "commit": state}
         found |= {
             "command": " ".join(["python", *sys.argv]),
             "data": data.name,

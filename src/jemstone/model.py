@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ from jemstone.functional.energies import joint_energy, marginal_energy
 from jemstone.nn import WideResNet, build, outline
 
 __all__ = ["JointEnergyModel", "Normalise", "still"]
+
+Model = TypeVar("Model")
 
 
 class Normalise(nn.Module):
@@ -204,11 +206,11 @@ class JointEnergyModel(nn.Module):
         return model.eval()
 
 
-def still(model: Any, mode: str, x: Tensor) -> Any:
+def still(model: Model, mode: str, x: Tensor) -> Model | JointEnergyModel:
     """Return a model as a walk reads it, see :meth:`JointEnergyModel.frozen`; others as they are.
 
     Args:
-        model: any energy.
+        model: any energy or classifier.
         mode: of the walk, ``eval`` or ``batch``.
         x: images that it starts from (B, C, H, W).
     """

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jemstone.cli import main
 from jemstone.errors import Mistake
-from jemstone.experiments.bench import race, table
+from jemstone.experiments.bench import race, runner, table
 from jemstone.experiments.bench.house import matrix, ours
 from jemstone.experiments.bench.plain import baseline
 from jemstone.experiments.bench.roofline import matrix_work
@@ -68,10 +68,11 @@ class Side:
     """Stands in for a process: answers with the seconds it is told to."""
 
     def __init__(self, answers):
-        self.answers, self.asked = answers, []
+        self.answers, self.asked, self.twice = answers, [], []
 
-    def ask(self, what, work, patience):
+    def ask(self, what, work, patience, *, twice=False):
         self.asked.append(what)
+        self.twice.append(twice)
         answer = self.answers[what]
         if isinstance(answer, Exception):
             raise answer
@@ -99,6 +100,25 @@ def test_figures_are_medians_over_rounds(raced):
     assert row["roofline_share"] == 4 * 0.25 / 2.0
     assert row["reason"] is None
     assert sides["baseline"].asked == ["prepare", *["work"] * 4]
+
+
+@pytest.mark.parametrize(("first", "twice"), [(1.9, True), (2.1, False)])
+def test_all_rounds_of_a_side_are_timed_the_same_way(first, twice, raced):
+    near = itertools.chain([first], itertools.cycle([2.1, 1.9]))
+    plain = {"prepare": 0.0, "work": near}
+    row, sides = raced(Work("data"), plain, {"prepare": 0.0, "work": 0.5}, rounds=4)
+    assert row["rounds"] == 4
+    once = [False, False]  # what prepares and what warms up
+    assert sides["baseline"].twice == [*once, *[twice] * 4]
+    assert sides["ours"].twice == [*once, *[True] * 4]
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_the_second_of_two_calls_counts(twice, monkeypatch):
+    clock, calls = itertools.accumulate([0.0, 5.0, 0.0, 3.0]), []
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    seconds = runner._timed(lambda: calls.append(1), Device(), twice)
+    assert (seconds, len(calls)) == ((3.0, 2) if twice else (5.0, 1))
 
 
 def test_samplers_are_timed_by_the_step_and_told_whole(raced):

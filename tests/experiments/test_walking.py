@@ -27,14 +27,17 @@ class Precipice(nn.Module):
 
 @pytest.fixture
 def walked(digits, eye):
-    """Follow walks of three steps of a size, downhill towards the precipice."""
+    """Follow walks of three steps of a size each, downhill towards the precipice."""
     held_out, learnt = look(digits.test, eye), look(digits.train.first(100), eye)
 
-    def follow(step_size):
-        walk = PYLD(outer=3, inner=1, step_size=step_size, bounds=None)
-        sampler = Sampler(Uniform((1, 8, 8)), walk)
+    def follow(sizes):
+        def sampler(name):
+            step_size = sizes if isinstance(sizes, float) else sizes[name]
+            walk = PYLD(outer=3, inner=1, step_size=step_size, bounds=None)
+            return Sampler(Uniform((1, 8, 8)), walk)
+
         case = SimpleNamespace(
-            run=SimpleNamespace(sampler=lambda name: sampler, classes=10),
+            run=SimpleNamespace(sampler=sampler, classes=10),
             model=JointEnergyModel(Precipice()).eval(),
             data=digits,
             settings=Settings("full", count=40),
@@ -44,23 +47,38 @@ def walked(digits, eye):
             processes=Processes(),
             progress=lambda line: None,
         )
-        return finite(judge_walks(case) | {"pictures": None})
+        return finite(judge_walks(case))
 
     return follow
 
 
 def test_a_walk_that_explodes_has_no_figures_from_there(walked):
     result = walked(3.0)
+    assert [walk["sampler"] for walk in result["walks"]] == ["combined", "energy"]
     for walk in result["walks"]:
-        fids = [row["fid"] for row in walk["rows"]]
-        assert fids[0] is not None
-        assert fids[-1] is None
-        assert (walk["after"]["verdict"], walk["after"]["fid_ratio"]) == ("explodes", None)
+        first, last = walk["rows"][0], walk["rows"][-1]
+        assert first["fid"] is not None
+        assert last["fid"] is last["energy"] is None
+        assert (first["at_bounds"], last["at_bounds"]) == (0.0, 1.0)
+        after = walk["after"]
+        assert after["verdict"] == "explodes"
+        assert after["fid_ratio"] is after["saturated_since"] is None
+    assert result["pictures"] == {}
     assert any("explodes" in doubt for doubt in doubts(result))
     assert "FID along the walk" in plots(result)
 
 
 def test_a_walk_that_stays_has_them_all(walked):
-    for walk in walked(0.001)["walks"]:
+    result = walked(0.001)
+    assert len(result["walks"]) == 2
+    for walk in result["walks"]:
         assert all(row["fid"] is not None for row in walk["rows"])
         assert walk["after"]["verdict"] == "holds"
+        assert walk["after"]["saturated_since"] == pytest.approx(0.0, abs=0.01)
+    assert list(result["pictures"]) == ["combined, 10 times longer", "energy, 10 times longer"]
+
+
+def test_a_walk_that_explodes_lends_no_picture_of_another(walked):
+    result = walked({"combined": 0.001, "energy": 3.0})
+    assert [walk["after"]["verdict"] for walk in result["walks"]] == ["holds", "explodes"]
+    assert list(result["pictures"]) == ["combined, 10 times longer"]

@@ -7,7 +7,9 @@ import torch
 
 from jemstone.errors import Mistake
 from jemstone.functional.balls import Linf
-from jemstone.metrics import effective_temperature, follow, walk_figures
+from jemstone.metrics import Moment, effective_temperature, follow, walk_figures
+from jemstone.model import JointEnergyModel
+from jemstone.nn import WideResNet
 from jemstone.random import Generator
 from jemstone.samplers import PGD, PYLD, SGLD, Clamp, ReduceContrast, Sampler, Uniform
 
@@ -35,6 +37,22 @@ def test_a_longer_walk_begins_as_the_sampler_draws(walk, normed, traces):
     assert torch.equal(moments[2].x, drawn)
     assert [moment.step for moment in moments] == [0, 2, 4, 40]
     assert traces(normed) == before
+
+
+def test_a_network_is_followed_as_it_is_walked():
+    torch.manual_seed(0)
+    model = JointEnergyModel(WideResNet(1, 3, 10, 1, "batch")).eval()
+    made = Sampler(Uniform((1, 8, 8)), SGLD(3, 0.05, 0.01, bounds=None), Clamp())
+    last = follow(model, made, Y, Generator(3), [0, 3])[-1]
+    x = made(model, Y, Generator(3))
+    assert torch.equal(last.x, x)
+    assert not model.training
+
+
+def test_pixels_that_are_no_numbers_are_not_inside():
+    x = torch.tensor([0.5, 0.0, 1.0, float("nan")]).reshape(1, 1, 2, 2)
+    still = torch.zeros(1)
+    assert walk_figures([[Moment(0, x, still, still, still)]])[0]["at_bounds"] == 0.75
 
 
 def test_the_way_is_at_least_as_long_as_the_distance(normed):

@@ -53,8 +53,9 @@ def judge_walks(case: Case) -> dict[str, Any]:
         ``rows`` of :func:`jemstone.metrics.walk_figures` with ``fid``, ``is`` and ``agreement`` of
         the images at that step, None from where a pixel is not finite; and what comes ``after``:
         the ratio of the last FID to that at the walk's own end, the share of pixels that left
-        (0, 1) since, and a verdict. ``data`` has the held-out images' mean energy and share of
-        pixels at the bounds.
+        (0, 1) since, and a verdict, the first two None for walks that explode. ``data`` has the
+        held-out images' mean energy and share of pixels at the bounds. ``pictures`` has the images
+        at the last step, by title, of each sampler whose walk did not explode.
     """
     if case.run is None:
         return {"walks": []}
@@ -67,18 +68,13 @@ def judge_walks(case: Case) -> dict[str, Any]:
         case.progress(f"the walk of {name}, {steps[-1]} steps instead of {walk.steps}")
         y = balanced_labels(min(case.settings.count, _MOST), case.run.classes)
         found_at = _followed(case, sampler, y, steps)
+        shown = [_pixels(moment.x) for moment in found_at]
         rows = walk_figures([found_at])
-        root = FrechetReference(case.eyes.reference.features)
-        for row, moment in zip(rows, found_at, strict=True):
-            row |= dict.fromkeys(("fid", "is", "agreement"))
-            if not moment.x.isfinite().all():
-                continue  # as bytes, NaN would pass for black
-            images = Images(to_bytes(moment.x), y)
-            seen = look(images, case.eyes.judge)
-            row["fid"] = root.distance(seen.features)
-            row["is"] = inception_score(seen.logits)[0]
-            row["agreement"] = agreement(seen.logits, y) if seen.knows_classes else None
-        pictures[f"{name}, {_LONGER} times longer"] = picture(images.pixels, y, case.run.classes)
+        for row, pixels in zip(rows, shown, strict=True):
+            row |= _judged(case, pixels, y)
+        if shown[-1] is not None:
+            title = f"{name}, {_LONGER} times longer"
+            pictures[title] = picture(shown[-1], y, case.run.classes)
         about = {
             "steps": walk.steps,
             "inner": getattr(walk, "inner", 1),
@@ -110,6 +106,23 @@ def _followed(case: Case, sampler: Sampler, y: Tensor, steps: list[int]) -> list
     ]
 
 
+def _pixels(x: Tensor) -> Tensor | None:
+    """Return images as bytes; None where a pixel is not finite: NaN would pass for black."""
+    return to_bytes(x) if x.isfinite().all() else None
+
+
+def _judged(case: Case, pixels: Tensor | None, y: Tensor) -> dict[str, float | None]:
+    """Return what the judge makes of the images of a moment."""
+    if pixels is None:
+        return dict.fromkeys(("fid", "is", "agreement"))
+    seen = look(Images(pixels, y), case.eyes.judge)
+    return {
+        "fid": FrechetReference(case.eyes.reference.features).distance(seen.features),
+        "is": inception_score(seen.logits)[0],
+        "agreement": agreement(seen.logits, y) if seen.knows_classes else None,
+    }
+
+
 def _of_data(case: Case, walk: SGLD) -> dict[str, float]:
     """Return the held-out images' mean energy and share of pixels at the bounds."""
     potential = energy if walk.potential is energy else marginal
@@ -121,7 +134,7 @@ def _of_data(case: Case, walk: SGLD) -> dict[str, float]:
     x = case.data.test.first(1000).x
     return {
         "energy": float(torch.cat(energies).mean()),
-        "at_bounds": float(((x <= 0) | (x >= 1)).double().mean()),
+        "at_bounds": float((~((x > 0) & (x < 1))).double().mean()),
     }
 
 
@@ -143,7 +156,7 @@ def _after(rows: list[dict[str, Any]], steps: int) -> dict[str, Any]:
     return {
         "steps": last["step"],
         "fid_ratio": ratio,
-        "saturated_since": left,
+        "saturated_since": None if exploded else left,
         "verdict": verdict,
         "rule": "explodes: a pixel is not finite; "
         f"saturates: {_SATURATES:.0%} of the pixels that were inside (0, 1) no longer are; "

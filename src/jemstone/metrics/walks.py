@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
+from jemstone.model import still
 from jemstone.nn.modes import held
 from jemstone.samplers import SGLD, Compose, Sampler
 from jemstone.types import EnergyModel, Generator
@@ -99,19 +100,20 @@ def follow(
     stream = generator.fold("stages")
     for number, stage in enumerate(before):
         x = stage(model, x, y, stream.fold(number))
+    frozen = still(model, walk.mode, x)
     start, path = x, torch.zeros(len(x), dtype=x.dtype, device=x.device)
     moments = []
     for t in range(wanted[-1] + 1):
         if t:
             with held(model, walk.mode):
-                moved = walk.step(model, x, y, start, stream.fold(place).fold(t - 1))
+                moved = walk.step(frozen, x, y, start, stream.fold(place).fold(t - 1))
             path, x = path + _length(moved - x), moved
         if t in wanted:
             shown = x
             for number, stage in enumerate(after):
                 shown = stage(model, shown, y, stream.fold(place + 1 + number))
             with held(model, walk.mode):
-                energy = walk.potential(model, x, y)
+                energy = walk.potential(frozen, x, y)
             parts = (shown, energy, _length(x - start), path)
             moments.append(Moment(t, *(part.cpu() for part in parts)))
     return moments
@@ -137,7 +139,7 @@ def walk_figures(batches: Iterable[Sequence[Moment]]) -> list[dict[str, Any]]:
     Returns:
         For each step: ``step``, ``energy`` (mean), ``energy_low`` and ``energy_high`` (5th and
         95th percentile), ``displacement``, ``path`` (means, in [0, 1] pixels) and ``at_bounds``
-        (the share of pixels not inside (0, 1)).
+        (the share of pixels not inside (0, 1), those that are no numbers among them).
     """
     rows = []
     for moments in zip(*batches, strict=True):
@@ -151,7 +153,7 @@ def walk_figures(batches: Iterable[Sequence[Moment]]) -> list[dict[str, Any]]:
                 "energy_high": float(energy.quantile(0.95)),
                 "displacement": float(torch.cat([m.displacement for m in moments]).mean()),
                 "path": float(torch.cat([m.path for m in moments]).mean()),
-                "at_bounds": float(((x <= 0) | (x >= 1)).double().mean()),
+                "at_bounds": float((~((x > 0) & (x < 1))).double().mean()),
             }
         )
     return rows

@@ -21,8 +21,6 @@ from jemstone.training import Device
 
 __all__ = ["Runner", "TooLong"]
 
-_SHORT = 2.0  # seconds: what is shorter shows that caches went cold while the others had a turn
-
 
 class TooLong(Exception):
     """A call took longer than it may."""
@@ -56,22 +54,21 @@ class Runner:
             self.process.start()
             other.close()
 
-    def ask(self, what: str, work: Work | None, patience: float) -> Any:
+    def ask(self, what: str, work: Work | None, patience: float, *, twice: bool = False) -> Any:
         """Return the seconds that something took, or for ``shares`` where they go.
-
-        A short call is made twice and the second counts: training does not pause between its.
 
         Args:
             what: ``prepare``, ``work``, ``matrix`` or ``shares``.
             work: to prepare.
             patience: seconds to wait for the answer.
+            twice: make the call twice, and time the second, which finds its caches warm.
 
         Raises:
             TooLong: where there is none; the process is ended.
             Mistake: where the row cannot be done.
         """
         self.start()
-        self.line.send((what, work))
+        self.line.send((what, work, twice))
         if not self.line.poll(patience):
             self.stop()
             raise TooLong
@@ -100,7 +97,7 @@ def _serve(line: Connection, side: str, device: Device, threads: int, seed: int)
     calls: dict[str, Callable[[], object]] = {}
     while True:
         try:
-            what, work = line.recv()
+            what, work, twice = line.recv()
         except EOFError:
             return
         try:
@@ -120,22 +117,20 @@ def _serve(line: Connection, side: str, device: Device, threads: int, seed: int)
             elif what == "shares":
                 line.send(shares(calls["work"]))
             else:
-                line.send(_timed(calls[what], device))
+                line.send(_timed(calls[what], device, twice))
         except Mistake as mistake:
             line.send(str(mistake))
         except (RuntimeError, MemoryError) as error:
             line.send(f"{type(error).__name__}: {brief(error)}")
 
 
-def _timed(call: Callable[[], object], device: Device) -> float:
-    """Return the seconds of a call; a short one is made twice, and the second counts."""
-
-    def once() -> float:
+def _timed(call: Callable[[], object], device: Device, twice: bool) -> float:
+    """Return the seconds of a call, or of the second of two."""
+    seconds = 0.0
+    for _ in range(1 + twice):
         began = time.perf_counter()
         call()
         if device.name == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - began
-
-    seconds = once()
-    return seconds if seconds > _SHORT else once()
+        seconds = time.perf_counter() - began
+    return seconds

@@ -1,0 +1,124 @@
+"""Lay out the studies of a reproduction: ablations, walks, stability; and the attack's radius."""
+
+import inspect
+import shlex
+
+from jemstone.experiments.ablations import train_ablations
+from jemstone.report.reproduction.words import amount, score
+
+WALKS = {
+    "energy-steps": "Robust JEM, energy",
+    "combined-steps": "Robust JEM, combined",
+    "jempp-energy-steps": "JEM++, energy",
+}
+
+
+def ablations(result):
+    """Write what a data set's ablations found, a line a question."""
+    if not result["ablations"]:
+        return unmeasured(result)
+    lines = [
+        "| question | setting | default | measured would choose | why |",
+        "|---|---|---|---|---|",
+    ]
+    for answer in result["ablations"]:
+        cells = (answer["id"], f"`{answer['field']}`", answer["default"], answer["chosen"])
+        lines.append("| " + " | ".join(map(str, (*cells, answer["why"]))) + " |")
+    return "\n".join([*lines, "", f"{sized(result)}{training(result)}. {source(result)}."])
+
+
+def training(result):
+    """Say of how much training those questions are that train: they come last."""
+    last = sum("accuracy" in answer["rows"][0] for answer in result["ablations"])
+    words = shlex.split(result["command"].replace("--steps=", "--steps "))
+    steps = inspect.signature(train_ablations).parameters["steps"].default
+    if "--steps" in words:
+        steps = words[words.index("--steps") + 1]
+    return f"; the last {last} train {steps} steps of the first seed alone" if last else ""
+
+
+def walks(result):
+    """Write the quality of a data set's walks against their passes."""
+    if not result["ablations"]:
+        return unmeasured(result)
+    lines = [
+        "| sampler | passes | IS | FID | recall | nearest | seconds an image |",
+        "|" + "---|" * 7,
+    ]
+    for answer in result["ablations"]:
+        for row in answer["rows"] if answer["id"] in WALKS else ():
+            cells = [WALKS[answer["id"]], row["value"]]
+            cells += [score(row[name]) for name in ("is", "fid", "recall", "nearest")]
+            cells.append(amount(row["seconds_per_image"]))
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join([*lines, "", f"{sized(result)}. {source(result)}."])
+
+
+def stability(result):
+    """Write how many short runs failed, by recipe and learning rate."""
+    study = result["stability"]
+    if not study:
+        return unmeasured(result)
+    found = study["recipes"]
+    rates = list(next(iter(found.values()))["by_learning_rate"])
+    heads = ["recipe", "all", *(f"rate {rate}" for rate in rates)]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for name, counted in found.items():
+        cells = [f"`{name}`", *map(failed, (counted, *counted["by_learning_rate"].values()))]
+        lines.append("| " + " | ".join(cells) + " |")
+    told = (
+        f"Runs that failed, of {study['steps']} steps each, {len(study['seeds'])} seeds at each "
+        "rate, with Wilson's 95 % interval of their share"
+    )
+    return "\n".join([*lines, "", f"{told}. {source(result)}."])
+
+
+def failed(counted):
+    low, high = counted["interval"]
+    return f"{counted['failed']} of {counted['n']} [{100 * low:.0f}, {100 * high:.0f} %]"
+
+
+def unmeasured(result):
+    return f"`{result['data']}`: not measured. {source(result)}."
+
+
+def sized(result):
+    count = len(result["seeds"])
+    seeds = "one seed" if count == 1 else f"{count} seeds"
+    return f"`{result['data']}`, budget `{result['budget']}`, {seeds}"
+
+
+def source(result):
+    name = f"table1-{result['data']}.json"
+    return f"From [docs/results/{name}](results/{name})"
+
+
+def radius(results):
+    """Write what the radius of the training attack does to classifier and samples."""
+    heads = ("radius", "steps", "accuracy", "robust accuracy", "IS / FID, energy")
+    heads += ("agreement, energy", "recall, energy", "IS / FID, combined")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in results["rows"].values():
+        cells = [f"{row['radius']:g}" if row["radius"] else "0, JEM++", f"{row['steps']:,}"]
+        if "diverged" in row:
+            cells += ["diverged"] * (len(heads) - len(cells))
+        else:
+            energy, combined = row["energy"], row["combined"]
+            cells += [score(row[name], percent=True) for name in ("accuracy", "robust_accuracy")]
+            cells += [pair(energy), score(energy["agreement"], percent=True)]
+            cells += [score(energy["recall"]), pair(combined)]
+        lines.append("| " + " | ".join(cells) + " |")
+    told = (
+        f"`{results['data']}`, one seed, {results['samples']:,} samples from scratch, "
+        f"{results['held_out']:,} held-out images, robust accuracy under {results['attack']}; "
+        f"features of `{results['features']}`. From "
+        f"[docs/results/{results['data']}-radius.json](results/{results['data']}-radius.json)."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def pair(figures):
+    """Write IS and FID of samples, or that there are none."""
+    if figures["fid"] is None:
+        return "exploded"
+    return f"{score(figures['is'])} / {score(figures['fid'])}"
