@@ -1,10 +1,14 @@
 """Lay out what a small budget was made of, what its networks' gradients say, and a paper's cost."""
 
+from jemstone.experiments.reproduction.rows import CONTROLS, MATRIX
+from jemstone.recipes import recipe_for
+
 # What is assumed of machines and tasks that were not measured.
 H100 = 0.35 * 989e12  # a third of its dense bf16 peak, in FLOP a second
 SHARED = 0.9  # of eight times the speed, on eight
 IMAGENET = {"flop_per_image": 8.2e9, "images": 90 * 1.28e6}  # ResNet-50 at 224 pixels, 90 epochs
 LEARNING = 3  # passes that weights learn from
+SAMPLES = 50_000  # of each cell of the paper's matrix
 
 
 def trials(results):
@@ -47,15 +51,41 @@ def gradients(results):
     )
 
 
+def sampling(results):
+    """Return the FLOP of drawing the paper's matrix: passes of its samplers, forward and back."""
+    passes = 0
+    for network, samplers in MATRIX.items():
+        if "energy" not in samplers:
+            continue
+        said = recipe_for(network, "cifar10", "paper").sampling
+        painted = said.attack.steps
+        each = {
+            "attack": painted,
+            "energy": said.energy.steps,
+            "combined": painted + said.combined.steps,
+            "unconditional": said.unconditional.steps,
+            "buffer": 0,
+        }
+        # Controls of the paper's painting are the rows themselves at its budget.
+        drawn = [s for s in samplers if s not in CONTROLS or s == "combined-clamped"]
+        passes += sum(each[sampler.partition("-")[0]] for sampler in drawn)
+    return 2 * SAMPLES * passes * results["flop_per_image"]
+
+
 def paper_size(results):
     """Lay out what training at the paper's size costs: measured here, and estimated elsewhere."""
     passes = results["attack_steps"] + results["walk_steps"]
     # A pass of a walk is forward and back to the images; one that learns is back to weights too.
     share = 2 * passes + 3 * LEARNING
+    attack, walk = 2 * results["attack_steps"], 2 * results["walk_steps"]
+    # Of Robust JEM, JEM++, the robust classifier and the plain one.
+    shares = share, walk + 3 * LEARNING, attack + 3, 3
     step = results["batch"] * results["flop_per_image"] * share
+    network = step * results["steps_in_all"]
     tasks = {
-        "CIFAR-10, WRN-28-10, 150 epochs": step * results["steps_in_all"],
-        "ImageNet, ResNet-50, 90 epochs": (IMAGENET["images"] * IMAGENET["flop_per_image"] * share),
+        "Robust JEM on CIFAR-10, WRN-28-10, 150 epochs": network,
+        "all of `reproduce` on CIFAR-10, without the flows": network * sum(shares) / share + sampling(results),
+        "Robust JEM on ImageNet, ResNet-50, 90 epochs": (IMAGENET["images"] * IMAGENET["flop_per_image"] * share),
     }
     speed = step / results["seconds"]
     heads = ("task", "FLOP", "here, measured speed", "one H100, estimate", "eight, estimate")
