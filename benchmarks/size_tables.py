@@ -82,10 +82,12 @@ def paper_size(results):
     shares = share, walk + 3 * LEARNING, attack + 3, 3
     step = results["batch"] * results["flop_per_image"] * share
     network = step * results["steps_in_all"]
+    images = IMAGENET["images"] * IMAGENET["flop_per_image"]
     tasks = {
         "Robust JEM on CIFAR-10, WRN-28-10, 150 epochs": network,
-        "all of `reproduce` on CIFAR-10, without the flows": network * sum(shares) / share + sampling(results),
-        "Robust JEM on ImageNet, ResNet-50, 90 epochs": (IMAGENET["images"] * IMAGENET["flop_per_image"] * share),
+        "all of `reproduce` on CIFAR-10, without the flows": sampling(results)
+        + network * sum(shares) / share,
+        "Robust JEM on ImageNet, ResNet-50, 90 epochs": images * share,
     }
     speed = step / results["seconds"]
     heads = ("task", "FLOP", "here, measured speed", "one H100, estimate", "eight, estimate")
