@@ -125,7 +125,8 @@ def foot(suites):
     runs = [
         f"`{s['data']}`: `{s['recipe']}`, budget `{s['budget']}`, seed {s['seed']}, "
         f"{s['held_out']:,} held-out images, {max(r['n'] for r in s['robust_accuracy']):,} of them "
-        f"attacked, {s['samples']:,} samples, judge `{s['judge']['name']}` "
+        f"attacked, {s['samples']:,} samples of {s['walks'][0]['walk']['steps']} passes, judge "
+        f"`{s['judge']['name']}` "
         f"([suite-{s['data']}.json](docs/results/suite-{s['data']}.json))"
         for s in suites
     ]
