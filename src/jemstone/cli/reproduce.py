@@ -31,20 +31,17 @@ from jemstone.experiments.reproduction import (
 from jemstone.files import read_text, sha256_of, write_json, write_whole
 from jemstone.report import draw_gradients
 from jemstone.report.reproduction import (
+    FIGURES,
+    NETWORKS,
     draw_samples,
     draw_trajectory,
+    named,
     report_page,
     table_markdown,
 )
 from jemstone.training import Interrupted
 
 __all__ = ["run"]
-
-_FIGURES = {
-    "figure1": ("robust-classifier/attack", "single robust classifier"),
-    "figure2": ("jempp/energy", "JEM++"),
-    "figure3": ("robust-jem/combined", "Robust JEM, combined"),
-}
 
 
 class _Stopped(KeyboardInterrupt):
@@ -129,18 +126,18 @@ def _work(arguments: Namespace, plan: Plan, data: DataSet, out: Path) -> Work:
 
 def _write(out: Path, outcome: Outcome, data: DataSet) -> None:
     """Write the files of an outcome, each whole, in the place of what was there."""
-    for name, (key, title) in _FIGURES.items():
+    for name, (key, title) in FIGURES.items():
         if key in outcome.samples:
             images, labels = outcome.samples[key]
-            draw_samples(out / f"{name}.png", images, labels, data.classes, title)
+            whole = f"{title} ({data.name}, seed {_seed(outcome, key)})"
+            draw_samples(out / f"{name}.png", images, labels, data.classes, whole)
     if outcome.trajectory is not None:
         draw_trajectory(out / "trajectory.png", outcome.trajectory)
     picture = None
     if outcome.gradients is not None:
-        title = f"{data.name}, held out; below, the direction towards more of its class"
-        draw_gradients(
-            out / "gradients.png", outcome.gradients.images, outcome.gradients.rows, title
-        )
+        title = f"{data.name}, held out; below, towards more of its class"
+        rows = {named(NETWORKS, name): g for name, g in outcome.gradients.rows.items()}
+        draw_gradients(out / "gradients.png", outcome.gradients.images, rows, title)
         picture = (out / "gradients.png").read_bytes()
     page = report_page(outcome.result, outcome.samples, outcome.trajectory, picture)
     for file, text in (
@@ -149,6 +146,12 @@ def _write(out: Path, outcome: Outcome, data: DataSet) -> None:
     ):
         write_whole(file, partial(Path.write_text, data=text, encoding="utf-8"))
     write_json(out / "table1.json", outcome.result)
+
+
+def _seed(outcome: Outcome, key: str) -> int:
+    """Return the first seed that a network was trained with: the samples shown are of it."""
+    (network,) = (row for row in outcome.result["networks"] if row["network"] == key.split("/")[0])
+    return min(int(run["seed"]) for run in network["runs"] if run["status"] == "done")
 
 
 @contextmanager

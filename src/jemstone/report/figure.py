@@ -6,13 +6,14 @@ import base64
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from jemstone.files import write_whole
 
-__all__ = ["draw_panels", "png_address", "tiled"]
+__all__ = ["draw_panels", "png_address", "save_titled", "tiled"]
 
 
 def draw_panels(
@@ -36,8 +37,6 @@ def draw_panels(
 
     figure = Figure(figsize=(inches[0] * len(panels) + 0.4, inches[1]), layout="constrained")
     FigureCanvasAgg(figure)
-    if title:
-        figure.suptitle(title, fontsize=9)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for number, (axis, (name, x)) in enumerate(zip(axes, panels.items(), strict=True)):
         image = tiled(x, len(classes))
@@ -50,8 +49,28 @@ def draw_panels(
         axis.tick_params(length=0, labelsize=8)
         for spine in axis.spines.values():
             spine.set_visible(False)
+        axis.set_anchor("N")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda beside: figure.savefig(beside, dpi=200))
+    save_titled(path, figure, title)
+
+
+def save_titled(path: Path, figure: Any, title: str) -> None:
+    """Write a figure with a title above the middle of its pictures, and no margin around.
+
+    Args:
+        path: of the PNG.
+        figure: its pictures lie at the top of their axes.
+        title: may have many lines.
+    """
+    above = figure.suptitle(title, fontsize=9) if title else None
+    figure.draw_without_rendering()  # only then it is known where pictures lie
+    figure.set_layout_engine("none")
+    boxes = [axis.get_position() for axis in figure.axes]
+    if above is not None:
+        above.set_x((min(box.x0 for box in boxes) + max(box.x1 for box in boxes)) / 2)
+    write_whole(
+        path, lambda beside: figure.savefig(beside, dpi=200, bbox_inches="tight", pad_inches=0.06)
+    )
 
 
 def tiled(x: Tensor, rows: int) -> Tensor:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 
 import torch
 from torch import Tensor
 
-from jemstone.files import write_whole
-from jemstone.report.figure import tiled
+from jemstone.report.figure import save_titled, tiled
 
 __all__ = ["draw_gradients", "gradient_picture"]
 
 _SPREAD = 3.0
+_LINE = 56  # letters of the title: as wide as the pictures
 
 
 def gradient_picture(g: Tensor) -> Tensor:
@@ -54,10 +55,9 @@ def draw_gradients(path: Path, images: Tensor, rows: Mapping[str, Tensor], title
     x = torch.cat([images, *(gradient_picture(g) for g in rows.values())])
     picture, labels = tiled(x, 1 + len(rows)), ["images", *rows]
     high, wide = picture.shape[:2]
-    figure = Figure(figsize=(2.0 + 6.0, 0.5 + 6.0 * high / wide), layout="constrained")
+    # Small beside its words, so that they can be read where a page is as narrow as a hand.
+    figure = Figure(figsize=(1.1 + 4.2, 0.5 + 4.2 * high / wide), layout="constrained")
     FigureCanvasAgg(figure)
-    if title:
-        figure.suptitle(title, fontsize=9)
     axis = figure.subplots()
     axis.imshow(picture.clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axis.set_xticks([])
@@ -65,4 +65,5 @@ def draw_gradients(path: Path, images: Tensor, rows: Mapping[str, Tensor], title
     axis.tick_params(length=0, labelsize=8)
     for spine in axis.spines.values():
         spine.set_visible(False)
-    write_whole(path, lambda beside: figure.savefig(beside, dpi=200))
+    axis.set_anchor("N")
+    save_titled(path, figure, fill(title, _LINE))

@@ -13,7 +13,8 @@ from PIL import Image
 from jemstone.report.reproduction import report_page
 from jemstone.report.reproduction.matrix import PANELS, PAPERS
 from jemstone.report.reproduction.plots import training_plots
-from jemstone.report.reproduction.words import score
+from jemstone.report.reproduction.trajectory import trajectory_view
+from jemstone.report.reproduction.words import score, setting
 
 VOID = {"meta", "img", "input", "br", "link"}
 
@@ -177,8 +178,26 @@ def test_photographs_do_not_make_a_page_heavy(whole, walk, samples):
     way = walk(classes=10, channels=3, size=32, attack=30, walk=50)
     cells = {f"{n}/{s}": samples(3, 32) for n in ("a", "b", "c") for s in ("d", "e", "f", "g")}
     text = report_page(lean(whole[0]), cells, way, None)
-    assert len(text) < 2e6
+    assert len(text) < 3e6
     assert "frames" in Reader(text).text
+
+
+def test_every_stage_has_its_name_however_narrow_it_is(whole, walk):
+    way = walk(attack=15, walk=60)
+    view = trajectory_view(way)
+    assert [stage["wide"] for stage in view["stages"]] == [False, True, False, True]
+    track = report_page(lean(whole[0]), {}, way, None).partition('class="track stages"')[2]
+    names = re.findall(r"<em>(\w+)</em>", track.partition("</div>")[0])
+    assert names == ["init", "attack", "contrast", "walk"]
+
+
+def test_ablations_say_what_fid_alone_would_choose(whole):
+    result = lean(whole[0]) | {"ablations": whole[0]["ablations"]}
+    page = Reader(report_page(result, {}, None, None))
+    for study in result["ablations"]:
+        told = f"default {setting(study['default'])}; FID alone would choose"
+        assert f"{told} {setting(study['chosen'])} ({study['why']})" in page.text
+    assert "chosen" not in page.text.replace("not chosen", "")
 
 
 def test_classes_have_their_names_without_a_walk(whole, samples):

@@ -1,5 +1,6 @@
 """Figures hold the images that they were given, and walks the numbers of their steps."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -29,6 +30,22 @@ def test_samples_are_drawn_class_by_class_equally_many(columns, tmp_path):
     assert drawn == [True] * 3 * columns + [False] * 2
 
 
+def test_a_title_is_above_the_middle_of_the_pictures_and_no_margin_is_left(tmp_path):
+    x = torch.full((40, 3, 32, 32), 0, dtype=torch.uint8)
+    names = tuple("a long name" for _ in range(10))
+    draw_samples(tmp_path / "figure.png", x, torch.arange(40) % 10, names, "title")
+    with Image.open(tmp_path / "figure.png") as picture:
+        ink = torch.from_numpy(np.array(picture.convert("L"))) < 200
+    high, wide = ink.shape
+    rows, columns = ink.any(1).nonzero()[:, 0], ink.any(0).nonzero()[:, 0]
+    margins = (rows[0], columns[0], high - 1 - rows[-1], wide - 1 - columns[-1])
+    assert max(margins) < 0.15 * 200  # inches, dots an inch
+    grid = (ink.float().mean(1) > 0.5).nonzero()[0, 0]  # the first row of pixels of the pictures
+    above, across = ink[:grid].any(0).nonzero()[:, 0], ink[grid].nonzero()[:, 0]
+    assert abs((above[0] + above[-1]) - (across[0] + across[-1])) < 20
+    assert grid - ink[:grid].any(1).nonzero()[-1, 0] < 0.25 * 200
+
+
 def test_grey_samples_of_a_few_classes_are_drawn(samples, tmp_path):
     x, y = samples()
     draw_samples(tmp_path / "figure.png", x[y > 1], y[y > 1], ("a", "b", "c", "d"), "title")
@@ -43,8 +60,8 @@ def test_a_trajectory_is_drawn_frame_by_frame(walk, tmp_path):
     way["images"] = torch.stack([one, two], dim=1)
     draw_trajectory(tmp_path / "new" / "trajectory.png", way)
     seen = colours_of(tmp_path / "new" / "trajectory.png")
-    shown = frames_shown(way["stages"], 10)
-    assert len(shown) == 10
+    shown = frames_shown(way["stages"], 12)
+    assert len(shown) == 12
     for images in (one, two):
         drawn = [t for t in range(frames) if tuple(images[t, :, 0, 0].tolist()) in seen]
         assert drawn == shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -28,18 +29,33 @@ def steps_of(stages: Sequence[str]) -> list[int]:
     return [t - start + 1 for _, start, end in stages_of(stages) for t in range(start, end + 1)]
 
 
-def frames_shown(stages: Sequence[str], most: int) -> list[int]:
-    """Choose frames: the first, the last of every stage, and others evenly between them.
+def frames_shown(stages: Sequence[str], most: int, steps: Sequence[int] | None = None) -> list[int]:
+    r"""Choose frames: the first, the last of every stage, and others as densely as images change.
 
-    >>> frames_shown(["init"] + 4 * ["attack"] + ["contrast"] + 8 * ["walk"], 6)
-    [0, 2, 4, 5, 9, 13]
+    An image changes most in the first steps of a stage, so frames stand evenly in
+    :math:`\log(1 + t)` of the steps t of a stage, where step 0 is what the stage before left. A
+    stage ten times as long has a few frames more, and not ten times as many.
+
+    >>> frames_shown(["init"] + 4 * ["attack"] + ["contrast"] + 8 * ["walk"], 7)
+    [0, 1, 4, 5, 7, 9, 13]
 
     Args:
         stages: of each frame.
         most: how many, unless there are more stages.
+        steps: of each frame in its stage, where frames are missing; by default none is.
     """
-    chosen = sorted({0, *(end for _, _, end in stages_of(stages))})
+    times = [math.log1p(step) for step in steps or steps_of(stages)]
+    ends = {end for _, _, end in stages_of(stages)}
+    chosen = sorted({0, *ends})
     while len(chosen) < min(most, len(stages)):
-        before, after = max(pairwise(chosen), key=lambda pair: pair[1] - pair[0])
-        chosen = sorted({*chosen, (before + after) // 2})
+        gaps = [
+            (times[after] - start, start, before, after)
+            for before, after in pairwise(chosen)
+            for start in (0.0 if before in ends else times[before],)
+            if after - before > 1
+        ]
+        length, start, before, after = max(gaps)
+        middle = start + length / 2
+        nearest = min(range(before + 1, after), key=lambda t: abs(times[t] - middle))
+        chosen = sorted({*chosen, nearest})
     return chosen

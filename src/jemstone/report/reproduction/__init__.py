@@ -1,7 +1,16 @@
 """The paper's table and claims, measured: a page, a table to paste, and the figures."""
 
 from jemstone.report.reproduction.page import report_page
-from jemstone.report.reproduction.pictures import draw_samples, draw_trajectory
+from jemstone.report.reproduction.pictures import FIGURES, draw_samples, draw_trajectory
 from jemstone.report.reproduction.table import table_markdown
+from jemstone.report.reproduction.words import NETWORKS, named
 
-__all__ = ["draw_samples", "draw_trajectory", "report_page", "table_markdown"]
+__all__ = [
+    "FIGURES",
+    "NETWORKS",
+    "draw_samples",
+    "draw_trajectory",
+    "named",
+    "report_page",
+    "table_markdown",
+]

@@ -13,8 +13,10 @@ from jemstone.report.figure import png_address, tiled
 from jemstone.report.rendering import render
 from jemstone.report.reproduction.headline import findings, headline
 from jemstone.report.reproduction.matrix import controls_told, failures_told, panels
-from jemstone.report.reproduction.pictures import CLASSES, in_rows
-from jemstone.report.reproduction.plots import ablation_plots, stability_plots, training_plots
+from jemstone.report.reproduction.pictures import CLASSES, FIGURES, in_rows
+from jemstone.report.reproduction.plots import ablation_plots, training_plots
+from jemstone.report.reproduction.reasons import reasons_told
+from jemstone.report.reproduction.stability import stability_plots
 from jemstone.report.reproduction.table import DONE, SHARES, footnotes, is_done, lines
 from jemstone.report.reproduction.trajectory import trajectory_view
 from jemstone.report.reproduction.words import (
@@ -34,9 +36,8 @@ __all__ = ["report_page"]
 Samples = Mapping[str, tuple[Tensor, Tensor]]
 
 _FIGURES = {
-    "robust-classifier/attack": "Figure 1: the single robust classifier, by targeted attack",
-    "jempp/energy": "Figure 2: JEM++, by walks on its energy",
-    "robust-jem/combined": "Figure 3: Robust JEM, by combined inference",
+    key: f"Figure {number}: {title}"
+    for number, (key, title) in enumerate(FIGURES.values(), start=1)
 }
 _MANY, _FEW = 8, 4  # images of a class: in a figure, and in a cell that is none
 _MOST_BYTES = 800_000  # of the pixels of all cells that are no figure
@@ -257,7 +258,7 @@ def _stability(stability: Mapping[str, Any] | None) -> dict[str, Any] | None:
                 "failed": len(failed),
                 "rate": mean_of(recipe.get("failure_rate")),
                 "interval": None if low is None or high is None else f"{low:.1%} to {high:.1%}",
-                "whys": dict.fromkeys(str(run["why"]) for run in failed if run.get("why")),
+                "whys": reasons_told(str(run["why"]) for run in failed if run.get("why")),
             }
         )
     return {

@@ -14,10 +14,17 @@ from jemstone.files import write_whole
 from jemstone.report.figure import draw_panels
 from jemstone.report.reproduction.trajectory import names_of
 
-__all__ = ["CLASSES", "draw_samples", "draw_trajectory", "in_rows"]
+__all__ = ["CLASSES", "FIGURES", "draw_samples", "draw_trajectory", "in_rows"]
 
+FIGURES = {
+    "figure1": ("robust-classifier/attack", "single robust classifier, targeted attack"),
+    "figure2": ("jempp/energy", "JEM++, energy walk"),
+    "figure3": ("robust-jem/combined", "Robust JEM, combined inference"),
+}
+"""The paper's figures: the network/sampler that each is of, and what people call it."""
 CLASSES = 10
 _COLUMNS = 10
+_FRAMES = 12
 
 
 def draw_samples(
@@ -67,7 +74,8 @@ def draw_trajectory(path: Path, trajectory: Mapping[str, Any]) -> None:
 
     images = torch.as_tensor(trajectory["images"])[:, :CLASSES]
     energy, probability = (torch.as_tensor(trajectory[k]) for k in ("energy", "probability"))
-    shown, names = frames_shown(trajectory["stages"], _COLUMNS), names_of(trajectory)
+    shown = frames_shown(trajectory["stages"], _FRAMES, trajectory.get("steps"))
+    names = names_of(trajectory)
     rows = images.shape[1]
     high = images.shape[-2] / images.shape[-1]  # an image is one wide
     below = 0.42  # what the two lines under an image take

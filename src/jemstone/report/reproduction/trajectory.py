@@ -14,7 +14,7 @@ from jemstone.report.figure import png_address
 
 __all__ = ["names_of", "trajectory_view"]
 
-_MOST_BYTES = 600_000  # of pixels, all classes together
+_MOST_BYTES = 1_500_000  # of pixels, all classes together
 _STRIP = 9  # frames
 # Okabe & Ito's, which the colour-blind tell apart, and four more
 _COLOURS = (
@@ -44,7 +44,7 @@ def names_of(trajectory: Mapping[str, Any]) -> list[str]:
 def trajectory_view(trajectory: Mapping[str, Any]) -> dict[str, Any]:
     """Prepare a trajectory for a page: a strip of sprites and lines for each class.
 
-    Frames are left out evenly where all would weigh too much.
+    Where all frames would weigh too much, some are left out, most of them late in their stages.
 
     Args:
         trajectory: ``labels`` (B,), ``stages`` of the T frames, ``images`` uint8 (T, B, C, H, W),
@@ -53,7 +53,8 @@ def trajectory_view(trajectory: Mapping[str, Any]) -> dict[str, Any]:
     """
     images = torch.as_tensor(trajectory["images"])
     most = max(12, _MOST_BYTES // max(1, images[0].numel()))
-    shown = frames_shown(trajectory["stages"], most)
+    steps = trajectory.get("steps") or steps_of(trajectory["stages"])
+    shown = frames_shown(trajectory["stages"], most, steps)
     energy = torch.as_tensor(trajectory["energy"]).double()[shown]
     probability = torch.as_tensor(trajectory["probability"]).double()[shown]
     finite = energy[energy.isfinite()]
@@ -85,7 +86,7 @@ def trajectory_view(trajectory: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "strip": [
             {"frame": t, "left": f"{100 * t / max(1, len(shown) - 1):.4f}"}
-            for t in frames_shown(stages, _STRIP)
+            for t in frames_shown(stages, _STRIP, [steps[t] for t in shown])
         ],
         "last": len(shown) - 1,
         "left_out": (trajectory.get("frames") or len(names)) - len(shown),
