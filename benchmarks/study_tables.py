@@ -48,10 +48,15 @@ def walks(result):
     for answer in result["ablations"]:
         for row in answer["rows"] if answer["id"] in WALKS else ():
             cells = [WALKS[answer["id"]], row["value"]]
-            cells += [score(row[name]) for name in ("is", "fid", "recall", "nearest")]
+            cells += [over_runs(row, name) for name in ("is", "fid", "recall", "nearest")]
             cells.append(amount(row["seconds_per_image"]))
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join([*lines, "", f"{sized(result)}. {source(result)}."])
+
+
+def over_runs(row, name):
+    """Write the mean of a figure over the runs, with its standard error where there are several."""
+    return score({"mean": row[name], "se": row.get("se", {}).get(name)})
 
 
 def stability(result):

@@ -20,7 +20,7 @@ from survival_tables import guard, scaling, survival
 
 from jemstone.recipes import PAPERS
 from jemstone.report import figures
-from jemstone.report.reproduction import table_markdown
+from jemstone.report.reproduction import matrix_markdown, table_markdown
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs/results"
@@ -252,6 +252,9 @@ def main(check):
         ("table1-digits", "table1-digits", "reproduction.md", table_markdown),
         ("table1-mnist", "table1-mnist", "reproduction.md", table_markdown),
         ("table1-cifar10", "table1-cifar10", "reproduction.md", table_markdown),
+        ("matrix-digits", "table1-digits", "reproduction.md", matrix_markdown),
+        ("matrix-mnist", "table1-mnist", "reproduction.md", matrix_markdown),
+        ("matrix-cifar10", "table1-cifar10", "reproduction.md", matrix_markdown),
         ("ablations-digits", "table1-digits", "studies.md", ablations),
         ("stability-digits", "table1-digits", "studies.md", stability),
         ("walks-digits", "table1-digits", "studies.md", walks),
