@@ -1,7 +1,14 @@
 """Lay out the paper's table and its claims, on every data set that they were measured on."""
 
+from jemstone.report.reproduction.headline import orders
 from jemstone.report.reproduction.words import mean_of, score
 
+_SHORT = {
+    "jempp": "JEM++",
+    "robust-classifier": "classifier",
+    "robust-jem-energy": "energy",
+    "robust-jem-combined": "combined",
+}
 _DATA = ("cifar10", "mnist", "digits")
 
 
@@ -12,7 +19,7 @@ def paper(results):
         results: by data set, each as ``table1.json`` has it.
     """
     shown = [results[name] for name in _DATA if name in results]
-    return f"{_rows(shown)}\n\n{_claims(shown)}\n\n{_told(shown)}"
+    return "\n\n".join((_rows(shown), _orders(shown), _claims(shown), _told(shown)))
 
 
 def _rows(shown):
@@ -37,6 +44,25 @@ def _pair(rows, name):
     # Held-out images beside themselves differ by rounding alone.
     fid = row["fid"] if abs(mean_of(row["fid"])) > 1e-6 else {"mean": 0, "se": None}
     return f"{score(row['is'])} / {score(fid)}"
+
+
+def _orders(shown):
+    lines = ["| the four in order, best first | FID | IS |", "|---|---|---|"]
+    known = [(result, order) for result in shown if (order := orders(result))]
+    for _, order in known[:1]:
+        cells = [f"*{_ordered(of.printed, name)}*" for name, of in order.items()]
+        lines.append(f"| *paper*, CIFAR-10 | {' | '.join(cells)} |")
+    for result, order in known:
+        cells = [
+            f"{_ordered(of.measured, name)} ({of.agree} of {of.pairs} pairs as in the paper)"
+            for name, of in order.items()
+        ]
+        lines.append(f"| `{result['data']}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ordered(rows, name):
+    return (" < " if name == "fid" else " > ").join(_SHORT[row] for row in rows)
 
 
 def _claims(shown):

@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 
 from jemstone.report.reproduction import table_markdown
-from jemstone.report.reproduction.headline import findings, headline, orders
+from jemstone.report.reproduction.headline import Order, findings, headline, orders
 from jemstone.report.reproduction.matrix import PAPERS, matrix_markdown
 from jemstone.report.reproduction.words import amount, score
 
@@ -93,10 +93,11 @@ def test_two_orders_agree_in_the_pairs_that_are_the_same_way_round(reproduction)
     four = [row for row in result["rows"] if row["sampler"] != "flow"]
     for row in four:
         row["fid"], row["is"] = {"mean": row["paper"]["fid"]}, {"mean": -row["paper"]["is"]}
-    fid, score = orders(result)
-    names = sorted(four, key=lambda row: row["paper"]["fid"])
-    assert ", ".join(row["model"] for row in names) in fid
-    assert "Of 6 pairs 6 are" in fid
-    assert "Of 6 pairs 0 are" in score
+    found = orders(result)
+    names = [row["id"] for row in sorted(four, key=lambda row: row["paper"]["fid"])]
+    assert found["fid"] == Order(names, names, 6, 6)
+    assert found["is"].measured == found["is"].printed[::-1]
+    assert (found["is"].agree, found["is"].pairs) == (0, 6)
+    assert any("Of 6 pairs 6 are the same way round" in line for line in findings(result))
     four[0]["status"] = "diverged"
-    assert orders(result) == []
+    assert orders(result) == {}

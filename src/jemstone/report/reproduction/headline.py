@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -12,12 +13,28 @@ from jemstone.report.reproduction.matrix import PAPERS, best_cell, cell_told
 from jemstone.report.reproduction.table import is_done
 from jemstone.report.reproduction.words import mean_of, score
 
-__all__ = ["findings", "headline", "orders"]
+__all__ = ["Order", "findings", "headline", "orders"]
 
 _VERDICTS = ("holds", "fails", "inconclusive")
 _LEAST_SEEDS = 3  # for a verdict
 _FOUR = 4  # rows that are no flows
-_ORDERS = {"fid": ("FID, the lowest first", 1), "is": ("IS, the highest first", -1)}
+
+
+@dataclass(frozen=True)
+class Order:
+    """Rows in the order of a figure, the best first.
+
+    Args:
+        measured: their ids.
+        printed: their ids, in the paper's order.
+        agree: pairs that are the same way round in both.
+        pairs: that there are.
+    """
+
+    measured: list[str]
+    printed: list[str]
+    agree: int
+    pairs: int
 
 
 def headline(result: Mapping[str, Any]) -> str:
@@ -85,7 +102,15 @@ def _findings(result: Mapping[str, Any]) -> Iterator[str]:
             f"The {word} of the table is that of {names[winner['id']]}, "
             f"{score(winner[name])}{beside}."
         )
-    yield from orders(result)
+    models = {row["id"]: row.get("model") or row["id"] for row in result["rows"]}
+    for name, order in orders(result).items():
+        sign, best = ("<", "lowest") if name == "fid" else (">", "highest")
+        both = ([models[row] for row in rows] for rows in (order.measured, order.printed))
+        ours, papers = (f" {sign} ".join(row) for row in both)
+        yield (
+            f"By {name.upper()}, the {best} first: {ours}; in the paper: {papers}. Of "
+            f"{order.pairs} pairs {order.agree} are the same way round."
+        )
     for name, word in (("fid", "lowest FID"), ("is", "highest IS")):
         cell = best_cell(result, name)
         if cell is not None and (cell["network"], cell["sampler"]) not in PAPERS:
@@ -114,29 +139,25 @@ def _findings(result: Mapping[str, Any]) -> Iterator[str]:
         yield f"Rows without figures: {', '.join(missing)}."
 
 
-def orders(result: Mapping[str, Any]) -> list[str]:
-    """Say in which order the paper's four have FID and IS, printed and measured.
+def orders(result: Mapping[str, Any]) -> dict[str, Order]:
+    """Put the paper's four in order by FID and IS, as printed and as measured, the best first.
 
-    The four are JEM++, the robust classifier alone, and Robust JEM under its two samplers. Two
-    orders agree in as many of the six pairs as are the same way round in both.
+    The four are JEM++, the robust classifier alone, and Robust JEM under its two samplers.
 
     Args:
         result: of a reproduction.
 
     Returns:
-        A sentence for each figure; none where one of the four has no figures.
+        By figure; nothing where one of the four has no figures.
     """
     four = [r for r in result["rows"] if r["id"] not in FLOWS and is_done(r) and r.get("paper")]
     if len(four) < _FOUR:
-        return []
-    told, pairs = [], list(combinations([row["model"] for row in four], 2))
-    for name, (word, sign) in _ORDERS.items():
-        printed = {row["model"]: sign * row["paper"][name] for row in four}
-        found = {row["model"]: sign * (mean_of(row[name]) or 0.0) for row in four}
-        agree = sum((printed[a] < printed[b]) == (found[a] < found[b]) for a, b in pairs)
-        ours, paper = (", ".join(sorted(of, key=lambda row: of[row])) for of in (found, printed))
-        told.append(
-            f"In the order of {word}: {ours}; in the paper: {paper}. Of {len(pairs)} pairs {agree} "
-            "are the same way round."
-        )
-    return told
+        return {}
+    found = {}
+    for name, sign in (("fid", 1), ("is", -1)):
+        printed = {row["id"]: sign * row["paper"][name] for row in four}
+        ours = {row["id"]: sign * (mean_of(row[name]) or 0.0) for row in four}
+        agree = [(printed[a] < printed[b]) == (ours[a] < ours[b]) for a, b in combinations(ours, 2)]
+        mine, papers = (sorted(of, key=lambda row: of[row]) for of in (ours, printed))
+        found[name] = Order(mine, papers, sum(agree), len(agree))
+    return found
