@@ -165,6 +165,7 @@ def _claim(claim: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": claim["verdict"],
         "mark": _MARKS.get(claim["verdict"], ""),
         "kind": claim["verdict"] if claim["verdict"] in _MARKS else "inconclusive",
+        "leans": claim.get("leans") if claim["verdict"] == "inconclusive" else None,
         "interval": None,
     }
     low, high = (mean_of(edge) for edge in claim.get("interval") or (None, None))
