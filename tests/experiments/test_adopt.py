@@ -51,6 +51,13 @@ def test_an_adopted_run_is_a_finished_one(weights, tmp_path):
     assert run.sampler("combined")(run.model(), y, Generator(0)).shape == (2, 1, 6, 6)
 
 
+def test_an_adopted_run_is_sampled_as_asked(weights, tmp_path):
+    asked = changed(RECIPE, {"sampling.energy.steps": 17, "attack.eps": 0.01})
+    adopt(tmp_path / "adopted", weights, asked, data_set(), device=Device())
+    run, trained = Run.open(tmp_path / "adopted"), Run.open(tmp_path / "trained")
+    assert run.recipe == changed(trained.recipe, {"sampling.energy.steps": 17})
+
+
 def test_statistics_that_are_there_take_no_room_again(weights, tmp_path):
     there = tmp_path / "trained/init.safetensors"
     for number, make in enumerate((begin, adopt)):

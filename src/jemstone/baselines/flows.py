@@ -165,8 +165,10 @@ FLOWS = tuple(_KINDS)
 """The names of the flows, in the order of the paper's table."""
 
 ESTIMATORS = {name: kind.estimator for name, kind in _KINDS.items()}
-FORMS = {name: kind.form for name, kind in _KINDS.items()}
 """How each computes the log-determinants that figures are made of."""
+
+FORMS = {name: kind.form for name, kind in _KINDS.items()}
+"""Which maps the weights of each are of: those of another form are refused."""
 
 
 def build_flow(

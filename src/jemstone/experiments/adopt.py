@@ -67,8 +67,8 @@ def adopt(
             shutil.copyfile(weights / name, checkpoint / name)
         write_json(checkpoint / "training.json", {"step": steps, "metrics": {}})
 
-    run = dataclasses.replace(trained, sampling=recipe.sampling)
-    return lay(path, run, environment, data, statistics, fill)
+    sampled = dataclasses.replace(trained, sampling=recipe.sampling)
+    return lay(path, sampled, environment, data, statistics, fill)
 
 
 def adoptable(weights: Path, recipe: Recipe, data: DataSet) -> Recipe:

@@ -60,6 +60,7 @@ def judge_walks(case: Case) -> dict[str, Any]:
     if case.run is None:
         return {"walks": []}
     found, pictures = [], {}
+    root = FrechetReference(case.eyes.reference.features)
     for name in _SAMPLERS:
         sampler = case.run.sampler(name)
         walk = sampler.stages.stages[last_walk(sampler)]
@@ -71,7 +72,7 @@ def judge_walks(case: Case) -> dict[str, Any]:
         shown = [_pixels(moment.x) for moment in found_at]
         rows = walk_figures([found_at])
         for row, pixels in zip(rows, shown, strict=True):
-            row |= _judged(case, pixels, y)
+            row |= _judged(case, root, pixels, y)
         if shown[-1] is not None:
             title = f"{name}, {_LONGER} times longer"
             pictures[title] = picture(shown[-1], y, case.run.classes)
@@ -111,13 +112,15 @@ def _pixels(x: Tensor) -> Tensor | None:
     return to_bytes(x) if x.isfinite().all() else None
 
 
-def _judged(case: Case, pixels: Tensor | None, y: Tensor) -> dict[str, float | None]:
+def _judged(
+    case: Case, root: FrechetReference, pixels: Tensor | None, y: Tensor
+) -> dict[str, float | None]:
     """Return what the judge makes of the images of a moment."""
     if pixels is None:
         return dict.fromkeys(("fid", "is", "agreement"))
     seen = look(Images(pixels, y), case.eyes.judge)
     return {
-        "fid": FrechetReference(case.eyes.reference.features).distance(seen.features),
+        "fid": root.distance(seen.features),
         "is": inception_score(seen.logits)[0],
         "agreement": agreement(seen.logits, y) if seen.knows_classes else None,
     }

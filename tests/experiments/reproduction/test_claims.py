@@ -123,6 +123,15 @@ def test_what_a_claim_wants_is_written_the_way_it_wants_it(claim):
     assert first in (more if claim.above else less)
 
 
+def test_a_claim_leans_only_where_nothing_that_may_decide_is_missing():
+    rows = rows_with("fid", dict.fromkeys(ROWS, 1.0) | {"robust-classifier": 9.0}, NARROW)
+    for flow in ("glow", "residual-flow"):
+        del rows[flow, "flow", "fid"]
+    assert judged(rows)["classifier-worst-fid"]["leans"] is None
+    rows["jempp", "energy", "fid"] = around(10.0, NARROW)
+    assert judged(rows)["classifier-worst-fid"]["leans"] is False
+
+
 def test_what_was_not_measured_is_told():
     for row in judged({}).values():
         assert (row["verdict"], row["interval"], row["leans"]) == ("inconclusive", None, None)

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
@@ -216,3 +217,14 @@ def test_what_others_wrote_is_escaped(whole, walk, samples, defaced):
     assert page.count("script") == 3
     assert "alert(1)" in page.text
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
+
+
+def test_open_claims_say_where_their_means_point(reproduction):
+    result = reproduction((4,))
+    for number, claim in enumerate(result["claims"]):
+        claim["verdict"] = "holds" if number == 0 else "inconclusive"
+        claim["leans"] = (True, False, None)[number % 3]
+    told = Counter(claim["leans"] for claim in result["claims"][1:])
+    text = report_page(result, {}, None, None)
+    assert text.count("<small>points the paper's way") == told[True] > 0
+    assert text.count("<small>does not point the paper's way") == told[False] > 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -53,7 +53,8 @@ def judge_claims(
     Returns:
         For each ``id``, ``claim``, ``paper``, ``measured``, ``verdict``, ``interval`` (of the
         rival that decides, or None), ``better``, what the claim wants above zero, and ``leans``,
-        whether the means alone say so against each rival (None where nothing was measured).
+        whether the means alone say so: against each rival, or, False, against one not (None where
+        what was not measured may decide).
     """
     judged = [_judged(claim, values) for claim in claims]
     return [*judged[:4], _stabilises(stability), *judged[4:]]
@@ -86,8 +87,15 @@ def _judged(claim: Contrast, values: Values) -> dict[str, Any]:
         "verdict": _verdict([*enough.values(), *[None] * (len(claim.others) - len(rivals))]),
         "interval": intervals[rival] if rival else None,
         "better": f"{claim.words} of {more}{',' * (',' in more)} minus that of {less}",
-        "leans": all(lead > 0 for lead in leads.values()) if leads else None,
+        "leans": _leans(leads.values(), whole=not absent),
     }
+
+
+def _leans(leads: Iterable[float], whole: bool) -> bool | None:
+    """Tell whether all means lie the way a claim wants; None where some are missing."""
+    if any(lead <= 0 for lead in leads):
+        return False
+    return True if whole else None
 
 
 def _decisive(

@@ -24,10 +24,10 @@ CONTROLS = {
     "attack-paper": "attack, in the paper's radius",
     "combined-paper": "combined, in the paper's radius and at its contrast",
 }
-"""Samplers that claims are held to, and no row has: what each is.
+"""Samplers beside the matrix: what each is.
 
-The first is what reduced contrast is compared with. The others paint as far as the paper does, five
-times the training radius, where a budget paints nearer.
+The first is what the claim on reduced contrast is held to. The others paint as far as the paper
+does, five times the training radius, where a budget paints nearer.
 """
 
 

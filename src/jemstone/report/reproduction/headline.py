@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from jemstone.experiments.flow_runs import FLOWS
+from jemstone.experiments.reproduction.rows import ROWS
 from jemstone.report.reproduction.matrix import PAPERS, best_cell, cell_told
 from jemstone.report.reproduction.table import is_done
 from jemstone.report.reproduction.words import mean_of, score
@@ -16,8 +17,7 @@ from jemstone.report.reproduction.words import mean_of, score
 __all__ = ["Order", "findings", "headline", "orders"]
 
 _VERDICTS = ("holds", "fails", "inconclusive")
-_LEAST_SEEDS = 3  # for a verdict
-_FOUR = 4  # rows that are no flows
+_FOUR = {row.id for row in ROWS.values() if row.network not in FLOWS}
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,10 @@ class Order:
 def headline(result: Mapping[str, Any]) -> str:
     """Count the claims by their verdicts.
 
-    >>> claims = [{"verdict": "holds", "leans": True}, {"verdict": "inconclusive"}]
-    >>> headline({"claims": claims, "seeds": [0, 1, 2]})
-    'Of 2 claims of the paper, 1 holds, 0 fail and 1 is inconclusive, over 3 seeds.'
-    >>> headline({"claims": claims, "seeds": [0]})
-    'One seed gives no verdict: of 2 claims of the paper, 1 point its way and 0 do not.'
+    >>> headline({"claims": [{"verdict": "holds"}, {"verdict": "inconclusive"}], "seeds": [0, 1]})
+    'Of 2 claims of the paper, 1 holds, 0 fail and 1 is inconclusive, over 2 seeds.'
+    >>> headline({"claims": [{"verdict": "inconclusive", "leans": True}], "seeds": [0]})
+    'One seed gives no verdict: of 1 claim of the paper, 1 points its way and 0 do not.'
 
     Args:
         result: of a reproduction.
@@ -55,17 +54,20 @@ def headline(result: Mapping[str, Any]) -> str:
     count = Counter(claim["verdict"] for claim in claims)
     holds, fails, open_ = (count[name] for name in _VERDICTS)
     seeds = len(result.get("seeds") or ())
-    if seeds < _LEAST_SEEDS:
-        leans = [claim.get("leans") for claim in claims]
+    counted = f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'} of the paper"
+    over = f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
+    if not (holds or fails):
+        leans = Counter(claim.get("leans") for claim in claims)
+        few = "One seed gives" if seeds == 1 else f"{over} give"
         return (
-            f"{'One seed gives' if seeds == 1 else f'{seeds} seeds give'} no verdict: of "
-            f"{len(claims)} claims of the paper, {leans.count(True)} point its way and "
-            f"{leans.count(False)} do not."
+            f"{few} no verdict: of {counted}, {leans[True]} "
+            f"{'points' if leans[True] == 1 else 'point'} its way and {leans[False]} "
+            f"{'does' if leans[False] == 1 else 'do'} not."
         )
     return (
-        f"Of {len(claims)} {'claim' if len(claims) == 1 else 'claims'} of the paper, {holds} "
-        f"{'holds' if holds == 1 else 'hold'}, {fails} {'fails' if fails == 1 else 'fail'} and "
-        f"{open_} {'is' if open_ == 1 else 'are'} inconclusive, over {seeds} seeds."
+        f"Of {counted}, {holds} {'holds' if holds == 1 else 'hold'}, {fails} "
+        f"{'fails' if fails == 1 else 'fail'} and {open_} {'is' if open_ == 1 else 'are'} "
+        f"inconclusive, over {over}."
     )
 
 
@@ -104,11 +106,11 @@ def _findings(result: Mapping[str, Any]) -> Iterator[str]:
         )
     models = {row["id"]: row.get("model") or row["id"] for row in result["rows"]}
     for name, order in orders(result).items():
-        sign, best = ("<", "lowest") if name == "fid" else (">", "highest")
+        sign, first = ("<", "lowest") if name == "fid" else (">", "highest")
         both = ([models[row] for row in rows] for rows in (order.measured, order.printed))
         ours, papers = (f" {sign} ".join(row) for row in both)
         yield (
-            f"By {name.upper()}, the {best} first: {ours}; in the paper: {papers}. Of "
+            f"By {name.upper()}, the {first} first: {ours}; in the paper: {papers}. Of "
             f"{order.pairs} pairs {order.agree} are the same way round."
         )
     for name, word in (("fid", "lowest FID"), ("is", "highest IS")):
@@ -148,15 +150,15 @@ def orders(result: Mapping[str, Any]) -> dict[str, Order]:
         result: of a reproduction.
 
     Returns:
-        By figure; nothing where one of the four has no figures.
+        By figure; without those that one of the four does not have.
     """
-    four = [r for r in result["rows"] if r["id"] not in FLOWS and is_done(r) and r.get("paper")]
-    if len(four) < _FOUR:
-        return {}
+    four = [r for r in result["rows"] if r["id"] in _FOUR and is_done(r) and r.get("paper")]
     found = {}
     for name, sign in (("fid", 1), ("is", -1)):
         printed = {row["id"]: sign * row["paper"][name] for row in four}
-        ours = {row["id"]: sign * (mean_of(row[name]) or 0.0) for row in four}
+        ours = {row["id"]: sign * m for row in four if (m := mean_of(row[name])) is not None}
+        if ours.keys() != _FOUR:
+            continue
         agree = [(printed[a] < printed[b]) == (ours[a] < ours[b]) for a, b in combinations(ours, 2)]
         mine, papers = (sorted(of, key=lambda row: of[row]) for of in (ours, printed))
         found[name] = Order(mine, papers, sum(agree), len(agree))

@@ -143,7 +143,7 @@ def matrix_markdown(result: Mapping[str, Any]) -> str:
 
 
 def controls_told(result: Mapping[str, Any]) -> list[str]:
-    """Say what came of the samples that only a claim compares with, a line each.
+    """Say what came of the samplers beside the matrix, a line each.
 
     Args:
         result: of a reproduction.
