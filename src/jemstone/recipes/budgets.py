@@ -74,7 +74,7 @@ _MNIST = _Size(
     {"quick": 600, "small": 2000}, 0.10, 2, 2, "he", 0.1, 2, 5000, 0.0, 5, 10, "trials on mnist"
 )
 _CIFAR = _Size(
-    {"quick": 600, "small": 6000},
+    {"quick": 600, "small": 12_000},
     0.05,
     4,
     2,
