@@ -103,7 +103,7 @@ def radius(results):
     heads = ("radius", "steps", "accuracy", "robust accuracy", "IS / FID, energy")
     heads += ("agreement, energy", "recall, energy", "IS / FID, combined")
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for row in results["rows"].values():
+    for row in sorted(results["rows"].values(), key=lambda row: (row["steps"], row["radius"])):
         cells = [f"{row['radius']:g}" if row["radius"] else "0, JEM++", f"{row['steps']:,}"]
         if "diverged" in row:
             cells += ["diverged"] * (len(heads) - len(cells))
