@@ -1,7 +1,9 @@
 """Lay out the paper's table and its claims, on every data set that they were measured on."""
 
+from study_tables import sized
+
 from jemstone.report.reproduction.headline import orders
-from jemstone.report.reproduction.words import mean_of, score
+from jemstone.report.reproduction.words import score
 
 _SHORT = {
     "jempp": "JEM++",
@@ -41,9 +43,7 @@ def _pair(rows, name):
     row = next(row for row in rows if row["id"] == name)
     if row.get("status", "done") != "done":
         return row["status"]
-    # Held-out images beside themselves differ by rounding alone.
-    fid = row["fid"] if abs(mean_of(row["fid"])) > 1e-6 else {"mean": 0, "se": None}
-    return f"{score(row['is'])} / {score(fid)}"
+    return f"{score(row['is'])} / {score(row['fid'])}"
 
 
 def _orders(shown):
@@ -89,7 +89,7 @@ def _verdict(claim):
 
 def _told(shown):
     parts = [
-        f"`{r['data']}`, budget `{r['budget']}`, {_seeds(r)}, {r['samples']:,} samples a row "
+        f"{sized(r)}, {r['samples']:,} samples a row "
         f"beside {r['held_out']:,} held-out images, features of `{r['features']}` "
         f"({100 * r['judge']['accuracy']:.1f} % accurate; "
         f"[table1-{r['data']}.json](docs/results/table1-{r['data']}.json))"
@@ -101,8 +101,3 @@ def _told(shown):
         "no paper's. A verdict takes three seeds and a 95 % interval on one side of zero; of fewer "
         "it is inconclusive whatever was measured."
     )
-
-
-def _seeds(result):
-    count = len(result["seeds"])
-    return "one seed" if count == 1 else f"{count} seeds"

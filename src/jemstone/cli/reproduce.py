@@ -32,7 +32,7 @@ from jemstone.files import read_text, sha256_of, write_json, write_whole
 from jemstone.report import draw_gradients
 from jemstone.report.reproduction import (
     FIGURES,
-    NETWORKS,
+    NAMES,
     draw_samples,
     draw_trajectory,
     named,
@@ -136,7 +136,7 @@ def _write(out: Path, outcome: Outcome, data: DataSet) -> None:
     picture = None
     if outcome.gradients is not None:
         title = f"{data.name}, held out; below, towards more of its class"
-        rows = {named(NETWORKS, name): g for name, g in outcome.gradients.rows.items()}
+        rows = {named(NAMES, name): g for name, g in outcome.gradients.rows.items()}
         draw_gradients(out / "gradients.png", outcome.gradients.images, rows, title)
         picture = (out / "gradients.png").read_bytes()
     page = report_page(outcome.result, outcome.samples, outcome.trajectory, picture)

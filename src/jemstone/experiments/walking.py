@@ -23,7 +23,7 @@ from jemstone.metrics import (
     look,
     walk_figures,
 )
-from jemstone.metrics.walks import last_walk
+from jemstone.metrics.walks import at_bounds, last_walk
 from jemstone.samplers import SGLD, Sampler
 
 __all__ = ["judge_walks", "moments"]
@@ -134,11 +134,8 @@ def _of_data(case: Case, walk: SGLD) -> dict[str, float]:
         for x, y in case.data.test.first(1000).batches(_BATCH):
             parts = (part.to(case.device.name) for part in (x, y))
             energies.append(potential(case.model, *parts).cpu())
-    x = case.data.test.first(1000).x
-    return {
-        "energy": float(torch.cat(energies).mean()),
-        "at_bounds": float((~((x > 0) & (x < 1))).double().mean()),
-    }
+    pixels = at_bounds(case.data.test.first(1000).x)
+    return {"energy": float(torch.cat(energies).mean()), "at_bounds": pixels}
 
 
 def _after(rows: list[dict[str, Any]], steps: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from jemstone.nn.modes import held
 from jemstone.samplers import SGLD, Compose, Sampler
 from jemstone.types import EnergyModel, Generator
 
-__all__ = ["Moment", "effective_temperature", "follow", "last_walk", "walk_figures"]
+__all__ = ["Moment", "at_bounds", "effective_temperature", "follow", "last_walk", "walk_figures"]
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,15 @@ def _length(delta: Tensor) -> Tensor:
     return delta.flatten(1).square().mean(dim=1).sqrt()
 
 
+def at_bounds(x: Tensor) -> float:
+    """Return the share of pixels not inside (0, 1), those that are no numbers among them.
+
+    Args:
+        x: images (B, C, H, W).
+    """
+    return float((~((x > 0) & (x < 1))).double().mean())
+
+
 def walk_figures(batches: Iterable[Sequence[Moment]]) -> list[dict[str, Any]]:
     """Summarise chains, moment by moment.
 
@@ -139,7 +148,7 @@ def walk_figures(batches: Iterable[Sequence[Moment]]) -> list[dict[str, Any]]:
     Returns:
         For each step: ``step``, ``energy`` (mean), ``energy_low`` and ``energy_high`` (5th and
         95th percentile), ``displacement``, ``path`` (means, in [0, 1] pixels) and ``at_bounds``
-        (the share of pixels not inside (0, 1), those that are no numbers among them).
+        (see :func:`at_bounds`).
     """
     rows = []
     for moments in zip(*batches, strict=True):
@@ -153,7 +162,7 @@ def walk_figures(batches: Iterable[Sequence[Moment]]) -> list[dict[str, Any]]:
                 "energy_high": float(energy.quantile(0.95)),
                 "displacement": float(torch.cat([m.displacement for m in moments]).mean()),
                 "path": float(torch.cat([m.path for m in moments]).mean()),
-                "at_bounds": float((~((x > 0) & (x < 1))).double().mean()),
+                "at_bounds": at_bounds(x),
             }
         )
     return rows

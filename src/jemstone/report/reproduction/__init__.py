@@ -4,11 +4,11 @@ from jemstone.report.reproduction.matrix import matrix_markdown
 from jemstone.report.reproduction.page import report_page
 from jemstone.report.reproduction.pictures import FIGURES, draw_samples, draw_trajectory
 from jemstone.report.reproduction.table import table_markdown
-from jemstone.report.reproduction.words import NETWORKS, named
+from jemstone.report.reproduction.words import NAMES, named
 
 __all__ = [
     "FIGURES",
-    "NETWORKS",
+    "NAMES",
     "draw_samples",
     "draw_trajectory",
     "matrix_markdown",

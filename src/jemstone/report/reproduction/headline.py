@@ -82,6 +82,7 @@ def findings(result: Mapping[str, Any]) -> list[str]:
 
 def _findings(result: Mapping[str, Any]) -> Iterator[str]:
     rows = [row for row in result["rows"] if is_done(row)]
+    names = {row["id"]: row.get("model") or row["id"] for row in result["rows"]}
     for name, word, best in (("fid", "lowest FID", min), ("is", "highest IS", max)):
         found = {row["id"]: mean_of(row.get(name)) for row in rows}
         known = {key: value for key, value in found.items() if value is not None}
@@ -94,7 +95,6 @@ def _findings(result: Mapping[str, Any]) -> Iterator[str]:
             if (row.get("paper") or {}).get(name) is not None
         }
         papers = best(printed, key=lambda key: printed[key]) if printed else None
-        names = {row["id"]: row.get("model") or row["id"] for row in result["rows"]}
         beside = ""
         if papers is not None:
             beside = "; in the paper it is " + (
@@ -104,10 +104,9 @@ def _findings(result: Mapping[str, Any]) -> Iterator[str]:
             f"The {word} of the table is that of {names[winner['id']]}, "
             f"{score(winner[name])}{beside}."
         )
-    models = {row["id"]: row.get("model") or row["id"] for row in result["rows"]}
     for name, order in orders(result).items():
         sign, first = ("<", "lowest") if name == "fid" else (">", "highest")
-        both = ([models[row] for row in rows] for rows in (order.measured, order.printed))
+        both = ([names[row] for row in rows] for rows in (order.measured, order.printed))
         ours, papers = (f" {sign} ".join(row) for row in both)
         yield (
             f"By {name.upper()}, the {first} first: {ours}; in the paper: {papers}. Of "

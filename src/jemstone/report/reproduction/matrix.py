@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jemstone.report.reproduction.table import is_done
-from jemstone.report.reproduction.words import NETWORKS, SAMPLERS, mean_of, named, score
+from jemstone.report.reproduction.words import NAMES, SAMPLERS, mean_of, named, score
 
 __all__ = [
     "PANELS",
@@ -61,7 +61,7 @@ def panels(result: Mapping[str, Any]) -> list[dict[str, Any]]:
             "samplers": [named(SAMPLERS, sampler) for sampler in samplers],
             "rows": [
                 (
-                    named(NETWORKS, network),
+                    named(NAMES, network),
                     [_shaded(cells, (network, sampler), name, percent) for sampler in samplers],
                 )
                 for network in networks
@@ -131,7 +131,7 @@ def matrix_markdown(result: Mapping[str, Any]) -> str:
     written = [f"| {heads} |", "|---|---|" + "---:|" * len(PANELS)]
     for cell in (*(result.get("matrix") or ()), *(result.get("controls") or ())):
         place = (cell["network"], cell["sampler"])
-        names = [named(NETWORKS, place[0]), named(SAMPLERS, place[1])]
+        names = [named(NAMES, place[0]), named(SAMPLERS, place[1])]
         if place in PAPERS:
             names = [f"**{name}**" for name in names]
         found = [score(cell.get(name), percent) for name, (_, _, percent) in PANELS.items()]
@@ -165,11 +165,11 @@ def failures_told(result: Mapping[str, Any]) -> list[str]:
         seeds = (cell.get("failed_seeds") or {}).items()
         why = "; ".join(f"seed {seed}, {error}" for seed, error in seeds) or cell.get("error")
         if why:
-            samplers = told.setdefault((named(NETWORKS, cell["network"]), why), [])
+            samplers = told.setdefault((named(NAMES, cell["network"]), why), [])
             samplers.append(named(SAMPLERS, cell["sampler"]))
     return [f"{name} under {', '.join(of)}: {why}" for (name, why), of in told.items()]
 
 
 def cell_told(cell: Mapping[str, Any]) -> str:
     """Name a cell."""
-    return f"{named(NETWORKS, cell['network'])} under {named(SAMPLERS, cell['sampler'])}"
+    return f"{named(NAMES, cell['network'])} under {named(SAMPLERS, cell['sampler'])}"

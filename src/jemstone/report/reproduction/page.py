@@ -20,7 +20,7 @@ from jemstone.report.reproduction.stability import stability_plots
 from jemstone.report.reproduction.table import DONE, SHARES, footnotes, is_done, lines
 from jemstone.report.reproduction.trajectory import trajectory_view
 from jemstone.report.reproduction.words import (
-    NETWORKS,
+    NAMES,
     SAMPLERS,
     amount,
     bytes_told,
@@ -114,7 +114,7 @@ def _pictures(samples: Samples) -> tuple[list[dict[str, Any]], list[dict[str, An
     pictures = []
     for key, (images, labels) in others.items():
         network, _, sampler = key.partition("/")
-        title = f"{named(NETWORKS, network)}, {named(SAMPLERS, sampler)}"
+        title = f"{named(NAMES, network)}, {named(SAMPLERS, sampler)}"
         pictures.append(_picture(title, images, labels, columns))
     return figures, pictures
 
@@ -190,7 +190,7 @@ def _alignments(result: Mapping[str, Any]) -> dict[str, Any] | None:
     return {
         "names": [name.replace("_", " ") for name in names],
         "rows": [
-            (named(NETWORKS, row.get("network")), [score(row.get(name)) for name in names])
+            (named(NAMES, row.get("network")), [score(row.get(name)) for name in names])
             for row in rows
         ],
     }
@@ -204,7 +204,7 @@ def _network(row: Mapping[str, Any]) -> dict[str, Any]:
         if run["status"] != DONE
     )
     return {
-        "name": named(NETWORKS, row["network"]),
+        "name": named(NAMES, row["network"]),
         "trained": f"{sum(run['status'] == DONE for run in runs)} of {len(runs)}",
         "accuracy": score(row.get("accuracy"), percent=True),
         "robust_accuracy": score(row.get("robust_accuracy"), percent=True),
@@ -254,7 +254,7 @@ def _stability(stability: Mapping[str, Any] | None) -> dict[str, Any] | None:
         low, high = (mean_of(edge) for edge in recipe.get("interval") or (None, None))
         rows.append(
             {
-                "name": named(NETWORKS, name),
+                "name": named(NAMES, name),
                 "runs": len(runs),
                 "failed": len(failed),
                 "rate": mean_of(recipe.get("failure_rate")),

@@ -9,7 +9,7 @@ from textwrap import fill
 from typing import Any
 
 from jemstone.report.plots import COLOURS, Plot, drawn
-from jemstone.report.reproduction.words import NETWORKS, mean_of, named, setting
+from jemstone.report.reproduction.words import NAMES, mean_of, named, setting
 
 __all__ = ["ablation_plots", "known", "training_plots"]
 
@@ -61,7 +61,7 @@ def _training(curves: tuple[tuple[str, str], ...]) -> Plot:
                     color=COLOURS[networks.index(network) % len(COLOURS)],
                     linewidth=1.1,
                     alpha=0.75,
-                    label=None if network in told else named(NETWORKS, network),
+                    label=None if network in told else named(NAMES, network),
                 )
                 told.add(network)
         axis.set(xlabel="steps")

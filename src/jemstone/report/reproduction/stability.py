@@ -11,7 +11,7 @@ import numpy as np
 
 from jemstone.report.plots import COLOURS, Plot, drawn
 from jemstone.report.reproduction.plots import known
-from jemstone.report.reproduction.words import NETWORKS, named, setting
+from jemstone.report.reproduction.words import NAMES, named, setting
 
 __all__ = ["stability_plots"]
 
@@ -49,7 +49,7 @@ def _rates(figure: Any, stability: Mapping[str, Any]) -> bool:
             low, high = found["interval"]
             axis.plot([x, x], [low, high], color=colour, linewidth=2.5, alpha=0.35)
             first = rate == next(iter(recipe["by_learning_rate"]))
-            label = named(NETWORKS, name) if first else None
+            label = named(NAMES, name) if first else None
             axis.plot([x], [y], "o", color=colour, markersize=5, label=label)
     axis.set_xticks(range(len(rates)), rates)
     axis.set_xlim(-0.5, len(rates) - 0.5)
@@ -70,7 +70,7 @@ def _survival(figure: Any, stability: Mapping[str, Any]) -> bool:
             [1 - share for share in curve["share"]],
             where="post",
             color=COLOURS[number % len(COLOURS)],
-            label=f"{named(NETWORKS, name)} ({len(runs)} runs)",
+            label=f"{named(NAMES, name)} ({len(runs)} runs)",
         )
     axis.set(xlabel="steps", ylabel="share of runs still training", ylim=(-0.03, 1.03))
     if any_run:
@@ -97,7 +97,7 @@ def _bands(curve: str, unit: str) -> Plot:
                     *(np.quantile(at[step], (0.05, 0.5, 0.95)) for step in steps), strict=True
                 )
                 axis.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
-                axis.plot(steps, middle, color=colour, linewidth=1.4, label=named(NETWORKS, name))
+                axis.plot(steps, middle, color=colour, linewidth=1.4, label=named(NAMES, name))
                 any_run = True
             axis.set_yscale("log")
         if whole := _lasting(panels):
@@ -118,7 +118,7 @@ def _courses(curve: str, unit: str) -> Plot:
             for number, (name, runs) in enumerate(courses.items()):
                 colour = COLOURS[number % len(COLOURS)]
                 for place, (failed, steps, values) in enumerate(runs):
-                    label = None if place else named(NETWORKS, name)
+                    label = None if place else named(NAMES, name)
                     axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.5, label=label)
                     end = _end(failed, steps, values, top)
                     if end is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jemstone.report.reproduction.words import (
     ABSENT,
-    NETWORKS,
+    NAMES,
     amount,
     features_told,
     mean_of,
@@ -146,7 +146,7 @@ def _footnotes(result: Mapping[str, Any]) -> Iterator[str]:
         for seed, why in (row.get("failed_seeds") or {}).items():
             yield f"{row.get('model') or row['id']}, seed {seed}, is left out: {why}"
     for network in result.get("networks") or ():
-        name = named(NETWORKS, network["network"])
+        name = named(NAMES, network["network"])
         for seed, why in (network.get("classification_failed") or {}).items():
             yield f"accuracy of {name}, seed {seed}, is left out: {why}"
         broken = [law for law, held in (network.get("laws") or {}).items() if not held]
@@ -155,7 +155,7 @@ def _footnotes(result: Mapping[str, Any]) -> Iterator[str]:
             yield f"robust accuracy of {name} is left out, since it is too high: it breaks {laws}"
     for network in result.get("gradients") or ():
         for seed, why in (network.get("failed_seeds") or {}).items():
-            name = named(NETWORKS, network["network"])
+            name = named(NAMES, network["network"])
             yield f"gradients of {name}, seed {seed}, are left out: {why}"
 
 

@@ -11,7 +11,7 @@ from jemstone.experiments.reproduction.rows import CONTROLS, NAMES
 
 __all__ = [
     "ABSENT",
-    "NETWORKS",
+    "NAMES",
     "SAMPLERS",
     "amount",
     "bytes_told",
@@ -25,7 +25,6 @@ __all__ = [
 
 ABSENT = "-"
 _ROUNDING = 1e-6  # what a Fréchet distance of images to themselves may differ from 0 by
-NETWORKS = NAMES
 SAMPLERS = {
     "attack": "attack",
     "energy": "energy",
