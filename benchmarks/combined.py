@@ -17,15 +17,15 @@ from pathlib import Path
 
 from state import commit
 
-from jemstone.data import Images, fingerprint, to_bytes
-from jemstone.experiments import Run, balanced_labels, draw, judge_for, judge_from
-from jemstone.experiments.sight import look_once
+from jemstone.experiments import Run, judge_for, judge_from
+from jemstone.experiments.ablations.figures import sampled_figures
+from jemstone.experiments.sight import open_eyes
 from jemstone.files import write_json
-from jemstone.metrics import compare, look, nearest_to
 from jemstone.recipes import build_sampler, changed
+from jemstone.samplers import madry_step
 from jemstone.types import Generator
 
-FIGURES = ("is", "fid", "recall", "agreement")
+FIGURES = ("is", "fid", "recall", "agreement", "nearest")
 
 
 def settings(recipe, radii, factors, walks):
@@ -44,7 +44,7 @@ def settings(recipe, radii, factors, walks):
 def painting(eps, factor, steps):
     return {
         "sampling.attack.eps": eps,
-        "sampling.attack.step_size": 2.5 * eps / 15,
+        "sampling.attack.step_size": madry_step(eps, 15),
         "sampling.contrast.factor": factor,
         "sampling.combined.steps": steps,
     }
@@ -63,13 +63,8 @@ def main():
     runs = [Run.open(path) for path in sorted(arguments.runs) if path.is_dir()]
     data = runs[0].data()
     judge = judge_from(arguments.judge, data) if arguments.judge else judge_for(data)
-    reference, learnt = (
-        look_once(part, judge, f"{fingerprint(data)} {name}")
-        for part, name in ((data.test, "test"), (data.train, "train"))
-    )
-    yardstick = nearest_to(learnt, reference)
+    eyes = open_eyes(judge, data)
     device = runs[0].device  # walks in the precision of training, whose noise FID does not see
-    y = balanced_labels(arguments.n, runs[0].classes)
     rows = []
     for sampler, fields in settings(
         runs[0].recipe, arguments.eps, arguments.factors, arguments.steps
@@ -77,11 +72,17 @@ def main():
         seen = []
         for run in runs:
             drawn = build_sampler(changed(run.recipe, fields), sampler, run.gaussian)
-            x = draw(run.model(), drawn, y, Generator(0).fold("samples"), device=device)
-            seen.append(compare(look(Images(to_bytes(x), y), judge), reference, learnt, yardstick))
+            figures = sampled_figures(
+                run.model(),
+                drawn,
+                eyes,
+                count=arguments.n,
+                classes=run.classes,
+                generator=Generator(0),
+                device=device,
+            )
+            seen.append(figures)
         row = {name: statistics.fmean(s[name] for s in seen) for name in FIGURES}
-        near = [s["nearest_neighbour"] for s in seen]
-        row["nearest"] = statistics.fmean(n["pixel"] / n["pixel_held_out"] for n in near)
         rows.append({"sampler": sampler, **fields, **row})
         print(sampler, *fields.values(), {k: round(v, 3) for k, v in row.items()}, flush=True)
     write_json(

@@ -12,7 +12,6 @@ machine, memory does not. A figure of each curve is drawn beside the file.
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -29,7 +28,7 @@ from jemstone.memory import keep_freed_memory
 from jemstone.nn.modes import learning
 from jemstone.recipes import build_buffer, build_model, build_objective, changed, recipe_for
 from jemstone.samplers import ClassGaussian
-from jemstone.training import choose_device
+from jemstone.training import choose_device, processor
 from jemstone.types import Batch, Generator
 
 POINT = {"steps": 10, "batch": 64, "width": 2, "size": 32, "slots": 1000, "classes": 10}
@@ -199,7 +198,7 @@ def main():
             "threads": torch.get_num_threads(),
             "device": str(choose_device("cpu", arguments.precision)),
             "cores": os.cpu_count(),
-            "processor": platform.machine(),
+            "processor": processor(),
         },
         "work": "robust-jem iteration, WRN-10",
         "at": base,

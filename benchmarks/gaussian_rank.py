@@ -7,7 +7,6 @@ expected to beat. A rank that the images cannot have is left out.
 """
 
 import argparse
-import platform
 import sys
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from jemstone.files import write_json
 from jemstone.functional.gaussian import count_numbers, lonely_classes
 from jemstone.metrics import compare, look, nearest_to
 from jemstone.samplers import ClassGaussian
+from jemstone.training import processor
 from jemstone.types import Generator
 
 FIGURES = ("is", "fid", "kid", "precision", "recall", "density", "coverage", "agreement")
@@ -117,7 +117,7 @@ def main():
             "judge_accuracy": judge.accuracy,
             "machine": {
                 "torch": torch.__version__,
-                "arch": platform.machine(),
+                "processor": processor(),
                 "threads": torch.get_num_threads(),
                 "device": "cpu",
                 "precision": "fp32",

@@ -11,7 +11,6 @@ Runs that are there are not trained again, so an interrupted measurement goes on
 
 import argparse
 import hashlib
-import platform
 import shutil
 import sys
 import time
@@ -26,7 +25,7 @@ from jemstone.files import read_json, write_json
 from jemstone.functional.statistics import wilson_interval
 from jemstone.metrics import agreement, predictions
 from jemstone.recipes import changed, recipe_for
-from jemstone.training import Device, Diverged, RunFolder
+from jemstone.training import Device, Diverged, RunFolder, processor
 
 LEAST_ACCURACY = 0.8
 RETRIES = {"none": 0, "guard": 4}
@@ -164,7 +163,7 @@ def keep(results, state, arguments, data):
             "ends well": f"no divergence, accuracy above {LEAST_ACCURACY:.0%}",
             "machine": {
                 "torch": torch.__version__,
-                "arch": platform.machine(),
+                "processor": processor(),
                 "threads": torch.get_num_threads(),
                 "device": "cpu",
             },

@@ -9,7 +9,6 @@ the same walk at temperature 0: the papers' walks are near that.
 """
 
 import argparse
-import platform
 import statistics
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ from jemstone.experiments import Landscape, Run, begin, data_landscape, landscap
 from jemstone.files import read_json, read_tensors, write_json, write_tensors
 from jemstone.recipes import changed, recipe_for
 from jemstone.report import draw_landscapes
+from jemstone.training import processor
 
 COLUMNS = {
     "jempp": ("jempp", {}),
@@ -117,7 +117,7 @@ def main():
             "origin": "from scratch",
             "machine": {
                 "torch": torch.__version__,
-                "arch": platform.machine(),
+                "processor": processor(),
                 "threads": torch.get_num_threads(),
                 "device": "cpu",
                 "precision": "fp32",

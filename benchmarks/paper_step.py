@@ -8,7 +8,6 @@ figures of its log too.
 
 import argparse
 import json
-import platform
 import resource
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from jemstone.data import load
 from jemstone.experiments import begin
 from jemstone.files import read_lines, write_json
 from jemstone.recipes import build_model, changed, recipe_for
-from jemstone.training import choose_device
+from jemstone.training import choose_device, processor
 
 
 def flop_of(recipe, data):
@@ -65,7 +64,7 @@ def main():
             "precision": "bf16" if device.bf16 else "fp32",
             "machine": {
                 "torch": torch.__version__,
-                "arch": platform.machine(),
+                "processor": processor(),
                 "threads": torch.get_num_threads(),
             },
             "flop_per_image": flop_of(paper, data),

@@ -28,7 +28,7 @@ from jemstone.experiments.bench.plain import baseline
 from jemstone.experiments.bench.work import CLASSES, Work, gaussian_of, images_of
 from jemstone.files import write_json
 from jemstone.memory import keep_freed_memory
-from jemstone.training import Device
+from jemstone.training import Device, processor
 
 NETWORKS = ((10, 2), (16, 4))
 LOGGERS = ("tensorboardX", "GPUtil")  # imported by the published code, and not called here
@@ -146,7 +146,7 @@ def main():
                 "torch": torch.__version__,
                 "threads": torch.get_num_threads(),
                 "device": "cpu, fp32",
-                "arch": platform.machine(),
+                "processor": processor(),
                 "python": platform.python_version(),
             },
             "rows": rows,

@@ -25,6 +25,7 @@ from jemstone.experiments.sight import open_eyes
 from jemstone.files import read_json, write_json
 from jemstone.metrics import agreement, predictions, robust_accuracy
 from jemstone.recipes import build_sampler, changed, recipe_for
+from jemstone.samplers import madry_step
 from jemstone.training import Diverged
 from jemstone.types import Generator
 
@@ -36,7 +37,7 @@ def recipe_of(radius, data, steps):
     if not radius:
         return shortened(recipe_for("jempp", data), steps)
     whole = recipe_for("robust-jem", data)
-    fields = {"attack.eps": radius, "attack.step_size": 2.5 * radius / whole.attack.steps}
+    fields = {"attack.eps": radius, "attack.step_size": madry_step(radius, whole.attack.steps)}
     return changed(shortened(whole, steps), fields)
 
 

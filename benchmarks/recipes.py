@@ -8,7 +8,6 @@ Runs that are there are not trained again, so an interrupted measurement goes on
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 from pathlib import Path
@@ -21,17 +20,22 @@ from jemstone.errors import Mistake
 from jemstone.experiments import Run, begin, evaluate, judge_from
 from jemstone.files import read_json, write_json
 from jemstone.recipes import PAPERS, recipe_for
-from jemstone.training import Diverged
+from jemstone.training import Diverged, RunFolder
 
 
 def judged(name, seed, arguments):
     """Train and judge one run, unless it is there."""
     folder = Path(arguments.runs) / f"{name}-{arguments.budget}-{seed}"
     file = folder.with_suffix(".json")
-    if file.is_file():
-        return read_json(file)
-    if arguments.collect:
-        return None
+    if not file.is_file():
+        if arguments.collect:
+            return None
+        write_json(file, measured(name, seed, folder, arguments))
+    return read_json(file) | {"seconds_per_step": pace(folder)}
+
+
+def measured(name, seed, folder, arguments):
+    """Train one run, or go on with it, and judge it."""
     data = load(arguments.data, arguments.data_root)
     if (folder / "recipe.yaml").is_file():
         run = Run.open(folder)
@@ -48,8 +52,14 @@ def judged(name, seed, arguments):
         result = {"recipe": name, "seed": seed, "diverged": str(diverged)}
     result["environment"] = run.environment
     result["commit"] = commit()
-    write_json(file, result)
     return result
+
+
+def pace(folder):
+    """Return the median second that a step took; None for a run without metrics."""
+    lines = RunFolder(folder).metrics()
+    times = [line["seconds_per_step"] for line in lines if line.get("seconds_per_step")]
+    return statistics.median(times) if times else None
 
 
 def mean_and_deviation(values):
@@ -105,6 +115,7 @@ def main():
         recipes[name] = {
             "seeds": [r["seed"] for r in results],
             "diverged": [r["seed"] for r in results if "diverged" in r],
+            "seconds_per_step": [r["seconds_per_step"] for r in results],
             "figures": summary(results),
         }
     commits = sorted({r["commit"] for r in everything})
@@ -127,7 +138,7 @@ def main():
             "judge_sha256": first["judge"].get("sha256"),
             "reference_is": first.get("reference", {}).get("is"),
             "trained_at": sorted({str(r["environment"].get("commit")) for r in everything}),
-            "machine": {"torch": torch.__version__, "arch": platform.machine(), **_run_on(first)},
+            "machine": {"torch": torch.__version__, **_run_on(first)},
             "recipes": recipes,
         },
     )
@@ -135,7 +146,10 @@ def main():
 
 
 def _run_on(result):
-    return {key: result["environment"][key] for key in ("threads", "device", "bf16")}
+    environment = result["environment"]
+    kind = environment.get("processor", environment.get("machine"))  # older runs have the latter
+    told = {key: environment[key] for key in ("threads", "device", "bf16")}
+    return {"processor": kind, **told}
 
 
 if __name__ == "__main__":

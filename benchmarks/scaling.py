@@ -29,7 +29,7 @@ from jemstone.data import DataSet, Images, load
 from jemstone.files import write_json
 from jemstone.recipes import build_buffer, build_model, build_objective, changed, recipe_for
 from jemstone.samplers import ClassGaussian
-from jemstone.training import Device, Quiet, TrainingState, join, train
+from jemstone.training import Device, Quiet, TrainingState, join, processor, train
 from jemstone.types import Generator
 
 # Recipe, data and joint batch.
@@ -150,6 +150,7 @@ def main():
             "torch": torch.__version__,
             "threads": 1,
             "device": "cpu, fp32",
+            "processor": processor(),
             "cores": os.cpu_count(),
             "python": platform.python_version(),
         },

@@ -21,6 +21,7 @@ import torch
 from state import commit
 
 from jemstone.files import read_json, write_json
+from jemstone.training import processor
 
 ROOT = Path(__file__).parent.parent
 # By name: what is done, how often it was asked for, the test, and the property that counts it;
@@ -140,7 +141,7 @@ def main():
                 "machine": {
                     "torch": torch.__version__,
                     "python": platform.python_version(),
-                    "arch": platform.machine(),
+                    "processor": processor(),
                     "threads": os.environ.get("OMP_NUM_THREADS"),
                     "device": "cpu, fp32",
                 },

@@ -21,6 +21,7 @@ from jemstone.experiments import begin
 from jemstone.files import read_json, write_json
 from jemstone.metrics import robust_accuracy
 from jemstone.recipes import changed, recipe_for
+from jemstone.samplers import madry_step
 from jemstone.training import Diverged
 from jemstone.types import Generator
 
@@ -38,7 +39,7 @@ VARIANTS = {
     "padding 4": {"augmentation.padding": 4},
     "width 2": {"network.width": 2},
     "depth 16": {"network.depth": 16},
-    "5 attack steps": {"attack.steps": 5, "attack.step_size": 2.5 * 0.05 / 5},
+    "5 attack steps": {"attack.steps": 5, "attack.step_size": madry_step(0.05, 5)},
     "batches of 128": {"optimisation.batch_size": 128, "optimisation.learning_rate": 0.2},
 }
 

@@ -6,7 +6,7 @@ from jemstone.errors import Mistake
 from jemstone.functional.balls import L2, Linf
 from jemstone.functional.energies import away_from_label, energy, grad_x, towards_label
 from jemstone.random import Generator
-from jemstone.samplers import FGSM, PGD
+from jemstone.samplers import FGSM, PGD, madry_step
 
 BALLS = [Linf(0.1), Linf(0.5), L2(0.3), L2(2.0)]
 balls = pytest.mark.parametrize("ball", BALLS, ids=str)
@@ -34,6 +34,18 @@ def test_linf_ends_at_the_dual_vertex_of_a_linear_potential(
     torch.testing.assert_close(
         attack(linear, images, labels, Generator(0)), vertex, rtol=0, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("steps", [1, 3, 15, 40])
+def test_by_madrys_step_a_walk_crosses_its_ball(steps, linear, slope, images, labels):
+    """It begins at the far vertex: one diameter away, and a quarter is left over."""
+    eps = 0.15
+    attack = PGD(Linf(eps), steps, madry_step(eps, steps), potential=energy, bounds=None)
+    x = images + eps * slope.sign()
+    for _ in range(steps):
+        x = attack.step(linear, x, labels, images, Generator(0))
+    torch.testing.assert_close(x, images - eps * slope.sign(), rtol=0, atol=1e-12)
+    assert steps * madry_step(eps, steps) == pytest.approx(1.25 * 2 * eps)
 
 
 @pytest.mark.parametrize(("steps", "lengths"), [(1, 1.0), (5, 1.0), (4, 2.5), (1, 9.0)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -129,7 +128,6 @@ def described(
         "bf16": device.bf16,
         **versions(),
         "commit": source_commit(),
-        "machine": platform.machine(),
     }
 
 

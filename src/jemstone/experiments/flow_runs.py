@@ -6,7 +6,6 @@ The folder holds ``flow.json`` (which flow, on what, how large), ``checkpoint.sa
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +108,6 @@ class FlowRun:
             "device": (device or Device()).name,
             **versions(),
             "commit": source_commit(),
-            "machine": platform.machine(),
         }
         write_json(path / "flow.json", about)
         return cls(path, about, size)

@@ -12,14 +12,15 @@ import torch
 
 from jemstone._version import __version__
 from jemstone.nn.kernels import compiled
-from jemstone.training import Device
+from jemstone.training import Device, processor
 
 __all__ = ["machine", "source_commit", "versions"]
 
 
 def versions() -> dict[str, Any]:
-    """Return what numbers depend on beside the device: threads, versions, and compiled kernels."""
+    """Return what numbers depend on beside the device: processor, threads, kernels, versions."""
     return {
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "kernels": compiled() is not None,
         "python": platform.python_version(),
@@ -39,7 +40,6 @@ def machine(device: Device) -> dict[str, Any]:
         "device": device.name,
         "gpu": torch.cuda.get_device_name() if on_gpu else None,
         "precision": "bf16" if device.bf16 else "fp32",
-        "arch": platform.machine(),
         **versions(),
     }
 

@@ -13,6 +13,7 @@ from jemstone.experiments.case import Case
 from jemstone.experiments.drawing import balanced_labels
 from jemstone.experiments.samples import picture
 from jemstone.functional.energies import energy, marginal
+from jemstone.functional.statistics import at_bounds
 from jemstone.metrics import (
     FrechetReference,
     Moment,
@@ -23,7 +24,7 @@ from jemstone.metrics import (
     look,
     walk_figures,
 )
-from jemstone.metrics.walks import at_bounds, last_walk
+from jemstone.metrics.walks import last_walk
 from jemstone.samplers import SGLD, Sampler
 
 __all__ = ["judge_walks", "moments"]

@@ -1,4 +1,4 @@
-r"""What no library gives: neighbours, spreads, and how sure a mean or a share is.
+r"""What no library gives: neighbours, spreads, shares, and how sure a mean or a share is.
 
 References:
     Naeem et al., "Reliable fidelity and diversity metrics for generative models", 2020,
@@ -19,6 +19,7 @@ from torch import Tensor
 from jemstone.errors import Mistake
 
 __all__ = [
+    "at_bounds",
     "check",
     "checked",
     "density_coverage",
@@ -31,6 +32,15 @@ __all__ = [
     "wilson_interval",
     "within_class_spread",
 ]
+
+
+def at_bounds(x: Tensor) -> float:
+    """Return the share of pixels not inside (0, 1), those that are no numbers among them.
+
+    Args:
+        x: images (B, C, H, W).
+    """
+    return float((~((x > 0) & (x < 1))).double().mean())
 
 
 def check(figure: str, least: int, *matrices: Tensor) -> None:

@@ -19,10 +19,10 @@ from jemstone.functional.energies import away_from_label, label_margin
 from jemstone.metrics.classification import check_labels, check_logits
 from jemstone.model import still
 from jemstone.random import Generator
-from jemstone.samplers import PGD
+from jemstone.samplers import PGD, madry_step
 from jemstone.types import EnergyModel, Potential
 
-__all__ = ["Siege", "check_allowed", "check_images", "pgd_survivors", "step_for"]
+__all__ = ["Siege", "check_allowed", "check_images", "pgd_survivors"]
 
 
 class Siege:
@@ -152,21 +152,11 @@ def pgd_survivors(
     rows = [siege.stands.clone()]
     for number, threat in enumerate(balls):
         if threat.eps > 0:
-            step = step_for(threat, steps)
+            step = madry_step(threat.eps, steps)
             attack = PGD(threat, steps, step, potential=potential, random_start=True)
             siege.by_pgd(attack, number, restarts)
         rows.append(siege.stands.clone())
     return torch.stack(rows)
-
-
-def step_for(threat: Ball, steps: int) -> float:
-    r"""Return Madry's step, :math:`2.5 \epsilon / \text{steps}`: any point is within reach.
-
-    Args:
-        threat: the ball.
-        steps: of a walk, at least 1.
-    """
-    return 2.5 * threat.eps / steps
 
 
 def check_allowed(x: Tensor, origin: Tensor, threat: Ball) -> None:

@@ -31,11 +31,11 @@ from jemstone.functional.energies import (
     margin,
     marginal_energy,
 )
-from jemstone.metrics.attacks import Siege, check_allowed, check_images, step_for
+from jemstone.metrics.attacks import Siege, check_allowed, check_images
 from jemstone.metrics.classification import check_labels, device_of
 from jemstone.nn.modes import held
 from jemstone.random import Generator
-from jemstone.samplers import PGD
+from jemstone.samplers import PGD, madry_step
 from jemstone.types import EnergyModel, Potential, Stage
 
 __all__ = ["LEAST_REPETITIONS", "ExpectedPGD", "Purified", "purified_survivors"]
@@ -191,7 +191,7 @@ def purified_survivors(
     check_images(x)
     device = device_of(model.model)
     x, y = x.to(device), y.to(device)
-    size = step_for(threat, steps)
+    size = madry_step(threat.eps, steps)
     attacks = [
         ExpectedPGD(
             threat, steps, size, repetitions=repetitions, potential=potential, random_start=True

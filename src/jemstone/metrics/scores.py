@@ -23,7 +23,7 @@ from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import device_of
 from jemstone.nn.modes import held
 from jemstone.random import Generator
-from jemstone.samplers import PGD
+from jemstone.samplers import PGD, madry_step
 from jemstone.types import EnergyModel
 
 __all__ = [
@@ -208,7 +208,7 @@ def _climber(score: Score, eps: float, steps: int) -> PGD:
     def depth(model: EnergyModel, x: Tensor, y: Tensor | None) -> Tensor:
         return -score(model, x)
 
-    return PGD(Linf(eps), steps, 2.5 * eps / steps, potential=depth, random_start=True)
+    return PGD(Linf(eps), steps, madry_step(eps, steps), potential=depth, random_start=True)
 
 
 def _climb(

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
+from jemstone.functional.statistics import at_bounds
 from jemstone.model import still
 from jemstone.nn.modes import held
 from jemstone.samplers import SGLD, Compose, Sampler
 from jemstone.types import EnergyModel, Generator
 
-__all__ = ["Moment", "at_bounds", "effective_temperature", "follow", "last_walk", "walk_figures"]
+__all__ = ["Moment", "effective_temperature", "follow", "last_walk", "walk_figures"]
 
 
 @dataclass(frozen=True)
@@ -130,15 +131,6 @@ def _length(delta: Tensor) -> Tensor:
     return delta.flatten(1).square().mean(dim=1).sqrt()
 
 
-def at_bounds(x: Tensor) -> float:
-    """Return the share of pixels not inside (0, 1), those that are no numbers among them.
-
-    Args:
-        x: images (B, C, H, W).
-    """
-    return float((~((x > 0) & (x < 1))).double().mean())
-
-
 def walk_figures(batches: Iterable[Sequence[Moment]]) -> list[dict[str, Any]]:
     """Summarise chains, moment by moment.
 
@@ -148,7 +140,7 @@ def walk_figures(batches: Iterable[Sequence[Moment]]) -> list[dict[str, Any]]:
     Returns:
         For each step: ``step``, ``energy`` (mean), ``energy_low`` and ``energy_high`` (5th and
         95th percentile), ``displacement``, ``path`` (means, in [0, 1] pixels) and ``at_bounds``
-        (see :func:`at_bounds`).
+        (see :func:`~jemstone.functional.statistics.at_bounds`).
     """
     rows = []
     for moments in zip(*batches, strict=True):

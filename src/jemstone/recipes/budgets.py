@@ -14,6 +14,7 @@ from jemstone.recipes.papers import PAPERS
 from jemstone.recipes.schema import Recipe, changed
 from jemstone.recipes.toys import toy_sizes
 from jemstone.recipes.units import Constant
+from jemstone.samplers import madry_step
 
 __all__ = ["BUDGETS", "recipe_for", "resizing"]
 
@@ -122,7 +123,7 @@ def _ball(where: str, eps: float, steps: int, source: str) -> tuple[Constant, ..
     return (
         Constant(f"{where}.eps", eps, source),
         Constant(f"{where}.steps", steps, _SPEED),
-        Constant(f"{where}.step_size", 2.5 * eps / steps, "2.5 eps / steps"),
+        Constant(f"{where}.step_size", madry_step(eps, steps), "2.5 eps / steps"),
     )
 
 

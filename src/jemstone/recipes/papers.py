@@ -11,6 +11,7 @@ from typing import Any
 
 from jemstone.recipes.schema import Recipe, changed
 from jemstone.recipes.units import Constant, clip, jitter, length, pivot, raw_step
+from jemstone.samplers import madry_step
 
 __all__ = ["PAPERS", "Figure", "Paper"]
 
@@ -217,7 +218,7 @@ def robust_classifier_l2() -> Paper:
         Constant("attack.norm", "l2", code),
         Constant("attack.eps", 0.5, code),
         Constant("attack.steps", 7, "our choice"),
-        Constant("attack.step_size", 2.5 * 0.5 / 7, _MADRYLAB),
+        Constant("attack.step_size", madry_step(0.5, 7), _MADRYLAB),
         Constant("sampling.attack.norm", "l2", code),
         Constant("sampling.attack.eps", 30.0, code),
         Constant("sampling.attack.steps", 60, code),
@@ -264,7 +265,7 @@ def _adversary(
         Constant("attack.norm", norm, source),
         Constant("attack.eps", eps, f"{source}, read in [-1, 1]", unit),
         Constant("attack.steps", steps, source),
-        Constant("attack.step_size", 2.5 * eps / steps, _MADRYLAB, unit),
+        Constant("attack.step_size", madry_step(eps, steps), _MADRYLAB, unit),
         Constant("attack.random_start", True, "Madry et al. 2018"),
         Constant(
             "attack.mode", "eval", "MadryLab's code; batch norm then has the last pass's statistics"
@@ -278,7 +279,7 @@ def _painting(source: str) -> tuple[Constant, ...]:
         Constant("sampling.attack.norm", "linf", source),
         Constant("sampling.attack.eps", 0.5, f"{source}, read in [-1, 1]", length),
         Constant("sampling.attack.steps", 15, f"{source}, as in training"),
-        Constant("sampling.attack.step_size", 2.5 * 0.5 / 15, _MADRYLAB, length),
+        Constant("sampling.attack.step_size", madry_step(0.5, 15), _MADRYLAB, length),
         Constant("sampling.attack.random_start", False, "Santurkar et al. 2019"),
         Constant("sampling.contrast.factor", 0.8, "our choice: no source"),
         Constant("sampling.contrast.pivot", 0.0, "our choice: mid-grey", pivot),

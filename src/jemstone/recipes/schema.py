@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from jemstone.data import Augmentation
 from jemstone.errors import Mistake, nearest
+from jemstone.samplers import madry_step
 from jemstone.training import Guarding, Optimisation
 
 __all__ = [
@@ -64,7 +65,7 @@ class Attack:
     norm: str = "linf"
     eps: float = 0.05
     steps: int = 15
-    step_size: float = 2.5 * 0.05 / 15
+    step_size: float = madry_step(0.05, 15)
     random_start: bool = False
     mode: str = "eval"
 

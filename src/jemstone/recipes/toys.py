@@ -8,6 +8,7 @@ a minute. There, training *is* maximum likelihood, and the density it ends at ca
 from __future__ import annotations
 
 from jemstone.recipes.units import Constant
+from jemstone.samplers import madry_step
 
 __all__ = ["toy_sizes"]
 
@@ -63,7 +64,7 @@ def _attack(where: str, eps: float, steps: int) -> tuple[Constant, ...]:
     return (
         Constant(f"{where}.eps", eps, "half of the way to the other class"),
         Constant(f"{where}.steps", steps, "two cores"),
-        Constant(f"{where}.step_size", 2.5 * eps / steps, "2.5 eps / steps"),
+        Constant(f"{where}.step_size", madry_step(eps, steps), "2.5 eps / steps"),
     )
 
 

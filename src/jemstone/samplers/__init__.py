@@ -4,7 +4,7 @@ from jemstone.functional.energies import away_from_label, energy, marginal, towa
 from jemstone.samplers.compose import Compose, Sampler
 from jemstone.samplers.init import ClassGaussian, Uniform
 from jemstone.samplers.langevin import PYLD, SGLD
-from jemstone.samplers.pgd import FGSM, PGD
+from jemstone.samplers.pgd import FGSM, PGD, madry_step
 from jemstone.samplers.replay import Persistent, ReplayBuffer, join_chains
 from jemstone.samplers.transform import Clamp, ReduceContrast, Transform
 from jemstone.samplers.walk import Walk
@@ -27,6 +27,7 @@ __all__ = [
     "away_from_label",
     "energy",
     "join_chains",
+    "madry_step",
     "marginal",
     "towards_label",
 ]

@@ -21,7 +21,7 @@ from jemstone.functional.energies import away_from_label, grad_x
 from jemstone.samplers.walk import Bounds, Walk
 from jemstone.types import EnergyModel, Generator, Potential
 
-__all__ = ["FGSM", "PGD"]
+__all__ = ["FGSM", "PGD", "madry_step"]
 
 
 class PGD(Walk):
@@ -110,3 +110,19 @@ def FGSM(ball: Ball, **options: Any) -> PGD:  # noqa: N802 - the field's name
         options: as for :class:`PGD`.
     """
     return PGD(ball, steps=1, step_size=ball.eps, **options)
+
+
+def madry_step(eps: float, steps: int) -> float:
+    r"""Return the usual length of a step, :math:`2.5 \epsilon / \text{steps}`.
+
+    So a walk can cross the whole ball from any start, and a quarter more.
+
+    References:
+        Madry et al., 2018, https://arxiv.org/abs/1706.06083, section 5, and their code,
+        https://github.com/MadryLab/robustness
+
+    Args:
+        eps: radius of the ball.
+        steps: of the walk, at least 1.
+    """
+    return 2.5 * eps / steps

@@ -1,6 +1,6 @@
 """One loop, its state, and when it goes back or gives up."""
 
-from jemstone.training.device import Device, choose_device
+from jemstone.training.device import Device, choose_device, processor
 from jemstone.training.gallery import Gallery, chains_shown, labels_shown, write_grid
 from jemstone.training.guard import Diverged, Guard, Guarding
 from jemstone.training.loop import Interrupted, Listener, Quiet, released, train
@@ -31,6 +31,7 @@ __all__ = [
     "choose_device",
     "join",
     "labels_shown",
+    "processor",
     "read_record",
     "released",
     "train",

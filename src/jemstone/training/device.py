@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +10,14 @@ import torch
 from jemstone.errors import Mistake, unknown
 from jemstone.memory import machine_memory
 
-__all__ = ["Device", "choose_device"]
+__all__ = ["Device", "choose_device", "processor"]
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 _PRECISIONS = ("auto", "fp32", "bf16")
+_PRODUCTS = {  # what multiplies bfloat16 where a probe of torch says so, the fastest first
+    "_is_amx_tile_supported": "matrix tiles",
+    "_is_avx512_bf16_supported": "dot products",
+}
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,24 @@ def choose_device(name: str = "auto", precision: str = "auto") -> Device:
     return Device(name, _has_bf16(name) if precision == "auto" else precision == "bf16")
 
 
+def processor() -> str:
+    """Name the processor's kind and what multiplies bfloat16 there: the time of a step hangs on it.
+
+    Returns:
+        As in ``x86_64, bf16 by matrix tiles``, ``x86_64, bf16 by dot products``, or the kind alone
+        where there are no such instructions, or none that torch knows.
+    """
+    product = _product()
+    return platform.machine() + (f", bf16 by {product}" if product else "")
+
+
+def _product() -> str | None:
+    known = (words for probe, words in _PRODUCTS.items() if getattr(torch.cpu, probe, bool)())
+    return next(known, None)
+
+
 def _has_bf16(name: str) -> bool:
     if name == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    # Without matrix or dot-product instructions, bfloat16 on a processor is emulated, and slow.
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return name == "cpu" and any(getattr(torch.cpu, probe, bool)() for probe in probes)
+    # Without instructions for its products, bfloat16 on a processor is emulated, and slow.
+    return name == "cpu" and _product() is not None

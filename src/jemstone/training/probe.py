@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from jemstone.functional.energies import grad_x, marginal, marginal_energy
-from jemstone.functional.statistics import robust_scores
+from jemstone.functional.statistics import at_bounds, robust_scores
 from jemstone.model import JointEnergyModel
 from jemstone.nn.modes import evaluating
 from jemstone.samplers import ReplayBuffer
@@ -27,7 +27,8 @@ def probe(model: JointEnergyModel, batch: Batch, buffer: ReplayBuffer | None) ->
       objective logs its own accuracy, which batch norm makes another.
     - ``energy_data``, ``input_grad_norm``: means of :math:`E(x)` and :math:`\|\nabla_x E(x)\|`.
     - ``energy_gap``: mean :math:`E(x)` of the batch less that of the chains.
-    - ``saturated_data``, ``saturated_chains``: shares of pixels that are not inside (0, 1).
+    - ``saturated_data``, ``saturated_chains``: shares of pixels not inside (0, 1)
+      (:func:`~jemstone.functional.statistics.at_bounds`).
     - ``dead_chains``: share of chains that are one grey all over.
     - ``outlier_chains``: share of chains whose energy is far from the others'.
 
@@ -55,8 +56,8 @@ def probe(model: JointEnergyModel, batch: Batch, buffer: ReplayBuffer | None) ->
     spread = x.float().flatten(1).std(dim=1)
     return numbers | {
         "energy_gap": energy - float(energies.mean()),
-        "saturated_data": _saturated(batch.x),
-        "saturated_chains": _saturated(x),
+        "saturated_data": at_bounds(batch.x),
+        "saturated_chains": at_bounds(x),
         "dead_chains": float((~(spread > _SINGLE_GREY)).float().mean()),
         "outlier_chains": float(outliers(energies).float().mean()),
     }
@@ -78,7 +79,3 @@ def chain_energies(model: JointEnergyModel, x: Tensor) -> Tensor:
 def outliers(energies: Tensor) -> Tensor:
     """Tell which energies (N,) are far from the others, or not finite."""
     return ~(robust_scores(energies).abs() <= _FAR)
-
-
-def _saturated(x: Tensor) -> float:
-    return float(((x <= 0.0) | (x >= 1.0)).float().mean())

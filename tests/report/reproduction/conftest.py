@@ -154,7 +154,7 @@ def build(seeds=SEEDS):
             "device": "cpu",
             "bf16": False,
             "python": "3.11.9",
-            "machine": "x86_64",
+            "processor": "x86_64",
             "jemstone": "0.1.0",
         },
         "rows": rows,

@@ -14,6 +14,7 @@ from jemstone.experiments.sight import Eyes
 from jemstone.files import finite
 from jemstone.recipes import Recipe, build_sampler, changed
 from jemstone.recipes.units import length, raw_step
+from jemstone.samplers import madry_step
 from jemstone.training import Device
 from jemstone.types import Generator
 
@@ -162,7 +163,7 @@ def _of_attack(recipe: Recipe) -> Iterator[Question]:
                 eps, steps = (value, attack.steps) if name == "eps" else (attack.eps, value)
                 fields = {
                     f"sampling.attack.{name}": value,
-                    "sampling.attack.step_size": 2.5 * eps / steps,
+                    "sampling.attack.step_size": madry_step(eps, steps),
                 }
                 choices.append(Choice(value, sampler, {} if value == default else fields))
         yield Question(f"attack-{name}", what, f"sampling.attack.{name}", default, tuple(choices))

@@ -17,6 +17,7 @@ from jemstone.experiments.threats import attacked_images
 from jemstone.files import finite
 from jemstone.metrics import agreement, predictions, robust_accuracy
 from jemstone.recipes import Recipe, changed
+from jemstone.samplers import madry_step
 from jemstone.training import Device, Diverged
 from jemstone.types import Generator
 
@@ -36,7 +37,7 @@ def variants(recipe: Recipe) -> dict[str, dict[str, Any]]:
     """
     clean = 0.0 if recipe.weights.cross_entropy else 1.0
     other = "clean" if recipe.positives == "adversarial" else "adversarial"
-    step_size = 2.5 * _L2_EPS / recipe.attack.steps
+    step_size = madry_step(_L2_EPS, recipe.attack.steps)
     found: dict[str, dict[str, Any]] = {
         "as-it-is": {},
         "cross-entropy": {"weights.cross_entropy": clean},

@@ -27,6 +27,7 @@ from jemstone.experiments.bench.work import (
     images_of,
     numbers_of,
 )
+from jemstone.samplers import madry_step
 from jemstone.training import Device
 
 __all__ = ["baseline"]
@@ -98,7 +99,8 @@ def _sampling(work: Work, device: Device) -> Call:
     def sample() -> Tensor:
         x, lengths = draws.starts(y).to(device.name), list(work.lengths)
         if work.about in ("attack", "combined"):
-            x = PlainAttack(0.5, 2.5 * 0.5 / 15, lengths.pop(0), targeted=True)(network, x, y, x)
+            attack = PlainAttack(0.5, madry_step(0.5, 15), lengths.pop(0), targeted=True)
+            x = attack(network, x, y, x)
         if work.about == "combined":
             x = 0.8 * x
         for steps in lengths:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +14,7 @@ from jemstone.errors import Mistake
 from jemstone.experiments.bench.runner import Runner, TooLong
 from jemstone.experiments.bench.shares import moonshot, reason
 from jemstone.experiments.bench.work import Work
-from jemstone.training import Device
+from jemstone.training import Device, processor
 
 __all__ = ["bench"]
 
@@ -69,7 +68,7 @@ def bench(
             runner.stop()
     return {
         "device": device.name,
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "threads": threads,
         "torch": torch.__version__,
         "rounds": rounds,

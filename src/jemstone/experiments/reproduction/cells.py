@@ -29,7 +29,7 @@ from jemstone.experiments.suites import PARTS
 from jemstone.files import finite, write_tensors
 from jemstone.metrics import LAWS
 from jemstone.recipes import PAPERS, Recipe, build_sampler, changed
-from jemstone.samplers import ClassGaussian, Sampler
+from jemstone.samplers import ClassGaussian, Sampler, madry_step
 from jemstone.types import Generator
 
 __all__ = ["ABOUT", "REFERENCES", "Cell", "Cells", "judge_cells", "sampler_of"]
@@ -102,7 +102,7 @@ def _controlled(recipe: Recipe, name: str) -> Recipe:
         return recipe
     paper, steps = PAPERS[recipe.name]().recipe(), recipe.sampling.attack.steps
     eps = recipe.attack.eps * paper.sampling.attack.eps / paper.attack.eps
-    fields = {"sampling.attack.eps": eps, "sampling.attack.step_size": 2.5 * eps / steps}
+    fields = {"sampling.attack.eps": eps, "sampling.attack.step_size": madry_step(eps, steps)}
     if name == "combined-paper":
         fields["sampling.contrast.factor"] = paper.sampling.contrast.factor
     return changed(recipe, fields)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,6 @@ def table(
             "device": work.training.name,
             "bf16": work.training.bf16,
             "judged": str(work.judging),
-            "machine": platform.machine(),
         },
         "rows": [_row(ROWS[row], measured) for row in plan.rows],
         "references": [
