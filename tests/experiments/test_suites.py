@@ -1,7 +1,9 @@
 """A suite is its parts, kept as they are done; anybody's classifier may be judged."""
 
+import importlib.util
 import json
 import re
+import sys
 
 import pytest
 import torch
@@ -57,6 +59,22 @@ def test_a_classifier_without_a_run_is_judged_in_full(case, few_steps):
     assert found["generation"] == found["walks"] == found["purification"] == []
     assert found["seconds"].keys() == set(SUITES["full"])
     json.dumps(found, allow_nan=False)
+
+
+def test_without_the_extra_only_pgd_attacks(case, few_steps, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
+    monkeypatch.setattr(
+        "jemstone.experiments.suites.find_spec",
+        lambda name: None if name == "pyautoattack" else found(name),
+    )
+    figures = PARTS["attacks"](case, {})
+    assert figures["attacks_left_out"] == ["square", "autoattack"]
+    assert {row["attack"] for row in figures["robust_accuracy"]} == {
+        "PGD-4 x1 (cross-entropy)",
+        "PGD-4 x1 (margin)",
+        "worst case",
+    }
 
 
 def test_what_is_done_is_not_done_again(case, few_steps, tmp_path, monkeypatch):

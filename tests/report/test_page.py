@@ -1,9 +1,12 @@
 """The page of a judgement says first what a sceptic would ask about."""
 
 import pytest
+import torch
 
+from jemstone.experiments.provenance import machine
 from jemstone.functional.statistics import wilson_interval
 from jemstone.report import doubts, page
+from jemstone.training import Device, processor
 
 
 def law(name, passed):
@@ -58,7 +61,7 @@ def result():
         "n": 40,
         "accuracy": 0.925,
         "robust_accuracy": rows,
-        "attacks_left_out": ["autoattack"],
+        "attacks_left_out": ["square", "autoattack"],
         "purification": [],
         "calibration": {**bins(0.07), "temperature_scaling": scaling},
         "ood": [
@@ -78,12 +81,18 @@ def test_doubts_are_one_line_for_each_set(result):
     assert doubts(result) == [
         "robust accuracy by PGD-40 x2 (margin), linf 0.05: breaks below clean, so the number is "
         "too high",
-        "autoattack was not run, so the robust accuracy may be lower than it looks",
+        "without square and autoattack, robust accuracy may be lower than it looks",
         "unknown inputs, constant: a plain classifier's AUROC is higher by log p(x) (0.700 against "
         "0.900), entropy (0.800 against 0.850)",
         "unknown inputs, constant: the best score has AUROC 0.800, that of a plain classifier "
         "0.900",
     ]
+
+
+def test_the_page_says_what_it_was_judged_on(result):
+    result["machine"] = machine(Device())
+    assert processor() in page(result)
+    assert f"torch {torch.__version__}" in page(result)
 
 
 def test_without_a_baseline_nothing_is_compared(result):

@@ -86,10 +86,10 @@ def judge_attacks(case: Case, shelf: Shelf) -> dict[str, Any]:
     In balls of the norm that the model is attacked in: all images, and a curve over radii; in one
     ball of the other norm: the first 100.
     """
-    attacks = [name for name in ATTACKS if name != "autoattack" or find_spec("pyautoattack")]
-    left_out = [name for name in ATTACKS if name not in attacks]
+    left_out = [] if find_spec("pyautoattack") else [name for name in ATTACKS if name != "pgd"]
+    attacks = [name for name in ATTACKS if name not in left_out]
     if left_out:
-        case.progress("AutoAttack is left out: pip install 'jemstone[attack]' adds it")
+        case.progress("left out: Square, AutoAttack; pip install 'jemstone[attack]' adds them")
     images = case.data.test.first(case.settings.attacked)
     rows: list[dict[str, Any]] = []
     for number, (norm, strong) in enumerate(case.threats):

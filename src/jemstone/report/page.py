@@ -36,8 +36,9 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
                 f"robust accuracy by {row['attack']}, {row['norm']} {row['eps']:.3g}: breaks "
                 f"{law}, so the number is too high"
             )
-    for name in result.get("attacks_left_out", ()):
-        yield f"{name} was not run, so the robust accuracy may be lower than it looks"
+    left_out = result.get("attacks_left_out")
+    if left_out:
+        yield f"without {' and '.join(left_out)}, robust accuracy may be lower than it looks"
     for row in result.get("purification", ()):
         n = row["n"]
         walked, plain = ((round(of["value"] * n), n) for of in (row, row["plain"]))
