@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from jemstone.cli import main
-from jemstone.experiments import suites
+from jemstone.experiments import Run, suites
 from jemstone.files import write_tensors
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet
@@ -63,6 +63,19 @@ def test_a_table_is_written_and_more_may_be_added(argv, tmp_path, monkeypatch, c
         assert "another plan" in told[0]
 
 
+def test_images_are_fitted_into_the_size_that_is_asked_for(argv, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(suites, "_PGD_STEPS", 2)
+    out = tmp_path / "out"
+    assert main([*argv, *ROW, "--resize", "8"]) == 0
+    assert "--resize 8" in json.loads((out / "table1.json").read_text())["command"]
+    for run in (out / "runs").iterdir():  # opened again, a run finds the very same images
+        opened = Run.open(run)
+        assert opened.data().shape == opened.gaussian.shape == (1, 8, 8)
+    capsys.readouterr()
+    assert main([*argv, *ROW]) == 2
+    assert "another plan" in capsys.readouterr().err
+
+
 MISTAKES = {
     "an unknown row": (["--rows", "glou"], "did you mean 'glow'"),
     "an unknown budget": (["--budget", "smal"], "did you mean 'small'"),
@@ -76,6 +89,7 @@ MISTAKES = {
     "two judges": (["--features", "inception"], "leave --judge away"),
     "no such judge": (["--judge", "nowhere"], "nowhere"),
     "no weights": (["--weights", "nowhere"], "tiny-classifier"),
+    "no size": (["--resize", "0"], "resize"),
     "no steps": (["--steps", "0"], "--steps"),
     "no such device": (["--device", "gpu"], "cpu"),
     "a word for a seed": (["--seeds", "one"], "integer"),

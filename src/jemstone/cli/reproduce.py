@@ -70,7 +70,7 @@ def run(argv: Sequence[str]) -> int:
     out = Path(arguments.out)
     with _stoppable():
         try:
-            data = load(arguments.data, arguments.data_root, told=say)
+            data = load(arguments.data, arguments.data_root, resize=arguments.resize, told=say)
             work = _work(arguments, plan, data, out)
             judge = open_eye(arguments, plan.eye, data, work.judging)
             for outcome in reproduce(work, judge):
@@ -101,6 +101,7 @@ def _plan(arguments: Namespace) -> Plan:
         arguments.ablations,
         arguments.stability,
         None if arguments.weights is None else Path(arguments.weights).resolve().name,
+        arguments.resize,
     )
     check_eye(arguments, plan.eye)
     return plan
@@ -187,6 +188,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--data", default="digits", help="name of a data set, FILE.npz or FOLDER")
     parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
+    parser.add_argument("--resize", type=int | None, help="pixels to fit all images into")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="a run of each for each")
     parser.add_argument("--out", type=str | None, help="folder for all of it, new or begun")
     parser.add_argument("--rows", nargs="+", type=str, default=list(ROWS), help=", ".join(ROWS))

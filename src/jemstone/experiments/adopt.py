@@ -28,6 +28,7 @@ def adopt(
     seed: int = 0,
     source: str | None = None,
     root: str | Path | None = None,
+    resize: int | None = None,
     device: Device | None = None,
     statistics: Path | None = None,
 ) -> Run:
@@ -44,6 +45,7 @@ def adopt(
         seed: that they were trained with.
         source: what the data is loaded by when the run is opened again; its name by default.
         root: where the data lies.
+        resize: height and width that its images were fitted into, if they were.
         device: where the run is used.
         statistics: see :func:`jemstone.experiments.begin.lay`.
 
@@ -55,7 +57,7 @@ def adopt(
     trained = adoptable(weights, recipe, data)
     digest = sha256_of(weights / "model.safetensors")
     steps = trained.optimisation.steps or 0
-    environment = described(data, seed, source, root, None, device or device_for(data)) | {
+    environment = described(data, seed, source, root, resize, device or device_for(data)) | {
         "checkpoint_every": max(1, steps),
         "adopted": {"weights": weights.name, "sha256": digest},
     }

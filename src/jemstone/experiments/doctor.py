@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from jemstone.metrics import learnt_at
 from jemstone.recipes import Recipe
 
 __all__ = ["Finding", "examine", "judged_from"]
@@ -48,11 +49,6 @@ class _Chart:
     @property
     def step(self) -> int:
         return int(self.metrics[-1]["step"]) if self.metrics else 0
-
-    @property
-    def learnt(self) -> float:
-        """The accuracy that shows that something was learnt: twice guessing, or half of the way."""
-        return min(2.0 / self.classes, (1.0 + 1.0 / self.classes) / 2.0)
 
     def values(self, name: str) -> list[float]:
         """Return a metric, line by line; what could not be written as a number is left out."""
@@ -226,7 +222,7 @@ def _masking(chart: _Chart) -> Finding | None:
     gradient = chart.late("input_grad_norm")
     if accuracy is None or gradient is None or chart.step < _SOON:
         return None
-    learnt = accuracy > chart.learnt and chart.recipe.weights.adversarial > 0
+    learnt = accuracy > learnt_at(chart.classes) and chart.recipe.weights.adversarial > 0
     if not learnt or robust is None or robust < accuracy - 0.01 or gradient > _FLAT:
         return None
     return Finding(
@@ -242,7 +238,7 @@ def _unlearnt(chart: _Chart) -> Finding | None:
     accuracy, gradient = chart.late("accuracy_eval"), chart.late("input_grad_norm")
     if accuracy is None or chart.step < judged_from(chart.recipe):
         return None
-    if accuracy > chart.learnt:
+    if accuracy > learnt_at(chart.classes):
         return None
     flat = gradient is not None and gradient < _FLAT
     shown = f"; the gradient on images is {gradient:.2g}" if flat else ""

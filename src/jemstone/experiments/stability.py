@@ -21,7 +21,7 @@ from jemstone.experiments.runs import Run
 from jemstone.experiments.store import Shelf
 from jemstone.files import finite
 from jemstone.functional.statistics import wilson_interval
-from jemstone.metrics import agreement, predictions
+from jemstone.metrics import agreement, learnt_at, predictions
 from jemstone.recipes import Recipe, changed, recipe_for
 from jemstone.training import Device, Diverged, RunFolder
 
@@ -29,13 +29,14 @@ __all__ = ["RECIPES", "short_recipe", "stability"]
 
 RECIPES = ("jempp", "robust-jem")
 _CURVES = ("input_grad_norm", "energy_gap", "loss")
+_CHAINS = 500
 _SHORT = {
     "network.width": 1,
     "optimisation.batch_size": 32,
     "optimisation.warmup": 20,
     "optimisation.schedule": "constant",  # the rate that is asked for, to the end
     "optimisation.clip_norm": None,  # JEM++ has none, and a clip hides what fails
-    "chains.size": 500,
+    "chains.size": _CHAINS,
     "guard.retries": 0,
     "ramp": 0,
 }
@@ -79,10 +80,11 @@ def stability(
     steps: int = 300,
     norm: str = "none",
     fields: Mapping[str, Any] | None = None,
-    least: float = 0.5,
+    least: float | None = None,
     recipes: Collection[str] = RECIPES,
     source: str | None = None,
     root: str | Path | None = None,
+    resize: int | None = None,
     device: Device | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
@@ -98,10 +100,12 @@ def stability(
         steps: of a run.
         norm: of the network.
         fields: more of the recipes, by dotted path, alike for all.
-        least: accuracy on held-out images under which a run ended useless.
+        least: accuracy on held-out images under which a run ended useless; by default
+            :func:`jemstone.metrics.learnt_at`.
         recipes: to compare.
         source: what the data is loaded by; its name by default.
         root: where the data lies.
+        resize: height and width that its images were fitted into, if they were.
         device: where to train; by default as a run chooses.
         progress: hears what is trained next.
 
@@ -112,9 +116,13 @@ def stability(
         each step. Beside them ``steps``, ``norm``, ``seeds``, ``learning_rates``, ``changed`` and
         ``failure_is``; ready for JSON.
     """
+    if least is None:
+        least = learnt_at(len(data.classes))
+    # A chain of each class at least.
+    fields = {"chains.size": max(_CHAINS, len(data.classes)), **(fields or {})}
     cells = [(name, rate, seed) for seed in seeds for rate in learning_rates for name in recipes]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in recipes}
-    shelves = {name: _shelf(folder, name, data, steps, norm, fields) for name in recipes}
+    shelves = {name: _shelf(folder, name, data, steps, norm, fields, device) for name in recipes}
     for number, (name, rate, seed) in enumerate(cells):
         shelf, key = shelves[name], f"{rate:g} {seed}"
         if key not in shelf:
@@ -128,7 +136,16 @@ def stability(
             path = folder / "running" / f"{name}-{rate:g}-{seed}"
             # A run takes seconds: one that was interrupted begins again.
             shutil.rmtree(path, ignore_errors=True)
-            run = begin(path, recipe, data, seed=seed, source=source, root=root, device=device)
+            run = begin(
+                path,
+                recipe,
+                data,
+                seed=seed,
+                source=source,
+                root=root,
+                resize=resize,
+                device=device,
+            )
             shelf[key] = finite({"seed": seed, "learning_rate": rate, **_trained(run, data)})
             shutil.rmtree(path)
         found[name].append(_judged(shelf[key], least))
@@ -138,7 +155,7 @@ def stability(
         "norm": norm,
         "seeds": list(seeds),
         "learning_rates": list(learning_rates),
-        "changed": {**_SHORT, **(fields or {})},
+        "changed": {**_SHORT, **fields},
         "failure_is": "a loss, or a gap between the energies of data and samples, that is not "
         "finite or beyond optimisation.loss_limit, with no going back; or, at the last step, an "
         f"accuracy on held-out images below {least:g}",
@@ -151,11 +168,12 @@ def _shelf(
     data: DataSet,
     steps: int,
     norm: str,
-    fields: Mapping[str, Any] | None,
+    fields: Mapping[str, Any],
+    device: Device | None,
 ) -> Shelf:
     """Return what is kept of a recipe's runs, under a digest of all that they depend on."""
     recipe = short_recipe(name, data.name, learning_rate=1, steps=steps, norm=norm, fields=fields)
-    parts = [str(recipe), fingerprint(data), __version__]
+    parts = [str(recipe), fingerprint(data), __version__, str(device)]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return Shelf(folder / "runs" / name, digest)
 

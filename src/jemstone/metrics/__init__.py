@@ -20,7 +20,7 @@ from jemstone.metrics.calibration import (
     negative_log_likelihood,
     reliability,
 )
-from jemstone.metrics.classification import accuracy, agreement, predictions
+from jemstone.metrics.classification import accuracy, agreement, learnt_at, predictions
 from jemstone.metrics.detection import detect, detection_figures
 from jemstone.metrics.diversity import class_vendi_score, vendi_score
 from jemstone.metrics.fidelity import (
@@ -84,6 +84,7 @@ __all__ = [
     "inception_score",
     "judge_samples",
     "kernel_distance",
+    "learnt_at",
     "log_probability_gradients",
     "logit_gradients",
     "look",

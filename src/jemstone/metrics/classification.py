@@ -11,7 +11,7 @@ from jemstone.metrics.batches import Deal, alone
 from jemstone.nn.modes import held
 from jemstone.types import EnergyModel
 
-__all__ = ["accuracy", "agreement", "check_labels", "check_logits", "predictions"]
+__all__ = ["accuracy", "agreement", "check_labels", "check_logits", "learnt_at", "predictions"]
 
 
 def predictions(
@@ -55,6 +55,18 @@ def accuracy(model: EnergyModel, images: Images, batch_size: int = 256) -> float
             model's classes.
     """
     return agreement(predictions(model, images, batch_size), images.labels)
+
+
+def learnt_at(classes: int) -> float:
+    r"""Return the accuracy that shows that something was learnt: :math:`2 / K`, or half of the way.
+
+    >>> learnt_at(10), learnt_at(2)
+    (0.2, 0.75)
+
+    Args:
+        classes: K.
+    """
+    return min(2.0 / classes, (1.0 + 1.0 / classes) / 2.0)
 
 
 def agreement(logits: Tensor, labels: Tensor) -> float:

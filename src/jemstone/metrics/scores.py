@@ -237,7 +237,7 @@ def _named(rows: Tensor) -> dict[str, Tensor]:
 
 def _scored(model: EnergyModel, x: Tensor) -> dict[str, Tensor]:
     """Return every score of a batch, or refuse them."""
-    found = {name: score(model, x).double().cpu() for name, score in SCORES.items()}
+    found = {name: score(model, x).cpu().double() for name, score in SCORES.items()}
     for name, values in found.items():
         if not values.isfinite().all():
             raise Mistake(f"{name} is not finite: the model has diverged, or has broken weights")

@@ -8,7 +8,7 @@ import torch
 
 from jemstone.errors import Mistake
 from jemstone.experiments import Run
-from jemstone.experiments.reproduction import cells, networks, reproduce
+from jemstone.experiments.reproduction import cells, check_work, networks, reproduce
 from jemstone.experiments.suites import PARTS
 from jemstone.report.reproduction import table_markdown
 from jemstone.training import Diverged, RunFolder
@@ -74,7 +74,7 @@ def test_a_picture_that_fails_is_told_and_the_table_stands(
     "error",
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
         MemoryError(),
         OSError("no space left on device"),
     ],
@@ -181,3 +181,11 @@ def test_without_its_library_a_flow_is_skipped(work, judge, monkeypatch, last):
     monkeypatch.setattr(networks, "find_spec", lambda name: None)
     (row,) = last(work(rows=("glow",), seeds=(0,)), judge).result["rows"]
     assert (row["status"], row["error"]) == ("skipped", told)
+
+
+def test_an_init_beyond_memory_is_refused_before_flows_are_trained(work, monkeypatch):
+    asked = work(rows=("glow",))
+    check_work(asked)
+    monkeypatch.setattr("jemstone.memory.machine_memory", lambda: 1000)
+    with pytest.raises(Mistake, match=r"the class-Gaussian init claims .* --resize"):
+        check_work(asked)

@@ -113,6 +113,7 @@ def train_ablations(
     seed: int = 0,
     source: str | None = None,
     root: str | Path | None = None,
+    resize: int | None = None,
     count: int,
     generator: Generator,
     device: Device | None = None,
@@ -133,6 +134,7 @@ def train_ablations(
         seed: of every run.
         source: what the data is loaded by; its name by default.
         root: where the data lies.
+        resize: height and width that its images were fitted into, if they were.
         count: samples of each run.
         generator: of samples and attacks.
         device: where to train, by default as the runs choose; images are drawn in float32.
@@ -163,6 +165,7 @@ def train_ablations(
                 seed=seed,
                 source=source,
                 root=root,
+                resize=resize,
                 device=device,
                 again=True,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,8 @@ from jemstone.experiments.reproduction.peak import read_peak, reset_peak
 from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.runs import Run
 from jemstone.experiments.store import Store
+from jemstone.functional.gaussian import count_numbers
+from jemstone.memory import refuse_beyond_memory
 from jemstone.recipes import Recipe
 from jemstone.training import Diverged, Interrupted, RunFolder
 
@@ -80,6 +83,9 @@ def check_runs(work: Work) -> None:
             found.append(weights)
             if not _is_run(work.run(network, 0)):
                 adoptable(weights, recipe, work.data)
+    if not wanted:  # then the init of the table is fitted beside flows, and by no run
+        numbers = count_numbers(math.prod(work.data.shape), len(work.data.classes), None)
+        refuse_beyond_memory(4 * numbers, "the class-Gaussian init", "--resize makes it small")
     if work.weights is None:
         return
     if not found:
@@ -149,6 +155,7 @@ def _trained(work: Work, network: str, seed: int, told: str) -> tuple[Trained, b
             "seed": seed,
             "source": work.plan.source,
             "root": work.root,
+            "resize": work.plan.resize,
             "device": work.training,
             "statistics": _statistics(work, recipe),
         }

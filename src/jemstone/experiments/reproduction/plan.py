@@ -43,6 +43,7 @@ class Plan:
         ablations: whether what the paper leaves open is measured.
         stability: whether many short runs are trained to see how many fail.
         weights: name of the folder whose weights are adopted; None where all are trained.
+        resize: height and width that the images are fitted into, if they are.
 
     Raises:
         Mistake: for an unknown row, budget or kind of features, seeds that are negative or given
@@ -60,6 +61,7 @@ class Plan:
     ablations: bool = False
     stability: bool = False
     weights: str | None = None
+    resize: int | None = None
 
     def __post_init__(self) -> None:
         if self.budget not in BUDGETS:
@@ -133,6 +135,8 @@ class Plan:
         """The command line that this folder is the result of, without paths."""
         words = ["jemstone", "reproduce", "--data", set_name(self.source)]
         words += ["--seeds", *map(str, self.seeds), "--budget", self.budget, "--n", str(self.count)]
+        if self.resize:
+            words += ["--resize", str(self.resize)]
         if set(self.rows) != set(ROWS):
             words += ["--rows", *self.rows]
         if self.features:
