@@ -8,6 +8,7 @@ from collections.abc import Iterable
 __all__ = ["Mistake", "brief", "nearest", "of_the_environment", "unknown"]
 
 _LONGEST = 80  # characters of what somebody gave, where it is said again
+_SPENT = ("not enough memory", "can't allocate memory", "out of memory")  # torch's allocators
 _LONGEST_REASON = 300
 
 
@@ -31,7 +32,7 @@ def of_the_environment(error: BaseException) -> bool:
 
     told = str(error)
     talk = isinstance(error, DistError) or "/gloo/" in told
-    return talk or "not enough memory" in told or "out of memory" in told
+    return talk or any(words in told for words in _SPENT)
 
 
 def brief(reason: object) -> str:

@@ -1,5 +1,6 @@
 """The commands of the contract, end to end on real digits."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -18,8 +19,9 @@ import torch
 from PIL import Image
 
 from jemstone.cli import main
-from jemstone.experiments import Run
+from jemstone.experiments import Run, Settings, case_of_run
 from jemstone.model import JointEnergyModel
+from jemstone.recipes import changed
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ["--network.width", "1", "--walk.steps", "2", "--attack.steps", "2", "--chains.size", "40"]
@@ -284,6 +286,27 @@ def test_a_run_that_went_back_is_taken_up_again_as_if_never_stopped(tmp_path, ca
     assert lines[0] == lines[1]
     assert main(["doctor", str(whole)]) == 0
     assert "mended by going back" in capfd.readouterr().out
+
+
+def test_chains_too_few_for_figures_are_left_out_and_told(tmp_path, capfd):
+    argv = ["train", "jempp", "--out", str(tmp_path / "run"), "--steps", "3", *SMALL]
+    assert main([*argv, "--chains.size", "10"]) == 0
+    out = tmp_path / "run.json"
+    assert main(["evaluate", str(tmp_path / "run"), "--n", "100", "--out", str(out)]) == 0
+    assert "10 chains are too few for figures: left out" in capfd.readouterr().err
+    rows = json.loads(out.read_text())["generation"]
+    assert [row["sampler"] for row in rows] == ["init", "combined", "energy", "attack"]
+
+
+def test_what_is_known_of_a_run_is_of_its_recipe_too(run, tmp_path):
+    data = Run.open(run).data()
+    before = case_of_run(Run.open(run), data, Settings("full")).key
+    shutil.copytree(run, tmp_path / "run")
+    copied = dataclasses.replace(Run.open(tmp_path / "run"), path=run)
+    assert case_of_run(copied, data, Settings("full")).key == before
+    longer = changed(copied.recipe, {"sampling.energy.steps": 99})
+    other = dataclasses.replace(copied, recipe=longer)
+    assert case_of_run(other, data, Settings("full")).key != before
 
 
 def test_a_doctor_reads_a_run(run, capsys):

@@ -169,6 +169,20 @@ ARGUMENTS = {
         ["evaluate", "RUN", "--suite", "full", "--unknown", "nise", "--out", "x.json"],
         "uniform-noise",
     ),
+    "two unknown sets of one name": (
+        [
+            "evaluate",
+            "RUN",
+            "--suite",
+            "full",
+            "--unknown",
+            "a/x.npz",
+            "b/x.npz",
+            "--out",
+            "x.json",
+        ],
+        "two sets of unknown images are called x",
+    ),
     "a baseline that is none": (
         ["evaluate", "RUN", "--suite", "full", "--baseline", "RUN", "--out", "x.json"],
         "classifier",

@@ -23,6 +23,9 @@ PASSES = {
 def test_a_step_takes_its_passes_times_one(name, traces, monkeypatch):
     fields = {"walk.steps": 9, "attack.steps": 7, "network.width": 1}
     recipe = changed(recipe_for(name), fields)
+    if name == "robust-jem":  # as JEAT it attacks what it raises, too
+        jeat = changed(recipe, {"positives": "adversarial"})
+        assert passes_per_step(jeat) == passes_per_step(recipe) + 7
     if name == "robust-jem":  # which learns from attacked images alone
         recipe = changed(recipe, {"weights.cross_entropy": 1.0})
     assert passes_per_step(recipe) == pytest.approx(PASSES[name])

@@ -1,13 +1,16 @@
 """Pictures hold the images they were given."""
 
+import base64
+import io
 from itertools import pairwise
 
 import pytest
 import torch
 from PIL import Image
 
+from jemstone.experiments.samples import picture
 from jemstone.report import draw_gradients, draw_panels, gradient_picture
-from jemstone.training import write_grid
+from jemstone.training import grid, write_grid
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -28,6 +31,17 @@ def test_channels_that_are_no_colours_stand_side_by_side(tmp_path):
     with Image.open(tmp_path / "grid.png") as picture:
         row = [picture.getpixel((column, 8))[0] for column in range(picture.width)]
     assert row == [51] * 16 + [204] * 16
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("count", [1, 6])
+def test_images_of_any_number_of_channels_are_a_grid_in_colour(channels, count):
+    x = torch.rand(count, channels, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert grid(x, columns=3).shape[0] == 3
+    pixels = (255 * x.repeat(4, 1, 1, 1)).to(torch.uint8)
+    drawn = base64.b64decode(picture(pixels, torch.arange(len(pixels)) % 2, 2))
+    with Image.open(io.BytesIO(drawn)) as opened:
+        assert opened.mode == "RGB"
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -9,7 +9,7 @@ from jemstone.experiments.drawing import balanced_labels, draw, refuse_many
 from jemstone.experiments.evaluation import case_of, case_of_run, evaluate
 from jemstone.experiments.foreign import load_classifier
 from jemstone.experiments.gradients import InputGradients, compare_gradients, data_of
-from jemstone.experiments.judge import Judge, cache_folder, judge_for, judge_from
+from jemstone.experiments.judge import Judge, judge_for, judge_from
 from jemstone.experiments.landscape import Landscape, data_landscape, landscape
 from jemstone.experiments.pace import duration, seconds_per_step
 from jemstone.experiments.provenance import source_commit
@@ -40,7 +40,6 @@ __all__ = [
     "adopt",
     "balanced_labels",
     "begin",
-    "cache_folder",
     "case_of",
     "case_of_run",
     "compare_gradients",

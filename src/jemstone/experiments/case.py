@@ -30,12 +30,13 @@ from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.runs import Run
 from jemstone.experiments.sight import Eyes, open_eyes
 from jemstone.experiments.threats import FIELD_EPS, usual
-from jemstone.files import digest_of, is_file
+from jemstone.files import digest_of, is_file, sha256_of
 from jemstone.functional.balls import BALLS
 from jemstone.metrics import Inception
 from jemstone.metrics.classification import check_logits
 from jemstone.model import JointEnergyModel
 from jemstone.nn.modes import held
+from jemstone.recipes import to_yaml
 from jemstone.training import Device, Processes
 from jemstone.types import Generator
 
@@ -176,11 +177,15 @@ class Case:
         """Sets of unknown images, by the name of each.
 
         Raises:
-            Mistake: where one that was asked for is missing or broken.
+            Mistake: where one that was asked for is missing or broken, or two have one name.
         """
         names = self.settings.unknown
         if names is None:
             names = (*UNKNOWN, *self._at_hand())
+        called = [set_name(name) for name in names]
+        twice = next((name for name in called if called.count(name) > 1), None)
+        if twice is not None:
+            raise Mistake(f"two sets of unknown images are called {twice}: rename one of them")
         known, count = self.known, self.settings.strangers
         return {
             set_name(name): unknown_like(
@@ -229,12 +234,18 @@ class Case:
             if self.settings.suite == "full"
             else [],
             "judge": None if self.judge is None else [self.judge.name, self.judge.sha256],
-            "run": None if self.run is None else str(self.run.path),
+            "run": None if self.run is None else _about(self.run),
             "settings": dataclasses.asdict(self.settings),
             "device": str(self.device),
             "version": [__version__, source_commit()],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _about(run: Run) -> list[str | None]:
+    """Return what samples of a run depend on beside its weights."""
+    init = run.path / "init.safetensors"
+    return [str(run.path), to_yaml(run.recipe), sha256_of(init) if is_file(init) else None]
 
 
 def _digest(model: JointEnergyModel) -> str:

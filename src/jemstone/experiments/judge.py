@@ -8,7 +8,6 @@ its name, which ends with a digest of its weights, stands beside every figure th
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from jemstone.data import DataSet, fingerprint
+from jemstone.data import DataSet, cache_folder, fingerprint
 from jemstone.errors import Mistake, brief
 from jemstone.experiments.schooling import SEED, Schooling
 from jemstone.files import read_json, read_tensors, sha256_of, write_json, write_tensors
@@ -27,7 +26,7 @@ from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet, PlainNet
 from jemstone.training import Device, Listener, Quiet, choose_device
 
-__all__ = ["Judge", "cache_folder", "judge_for", "judge_from"]
+__all__ = ["Judge", "judge_for", "judge_from"]
 
 _WIDTH = 32
 _BATCH = 64
@@ -66,11 +65,6 @@ class Judge:
         return features, network.linear(features)
 
 
-def cache_folder() -> Path:
-    """Return where judges are kept: ``JEMSTONE_CACHE``, or ``~/.cache/jemstone``."""
-    return Path(os.environ.get("JEMSTONE_CACHE") or Path.home() / ".cache" / "jemstone")
-
-
 def judge_for(
     data: DataSet,
     cache: Path | None = None,
@@ -82,7 +76,7 @@ def judge_for(
 
     Args:
         data: whose training images it learns.
-        cache: folder of judges; by default :func:`cache_folder`.
+        cache: folder of judges; by default :func:`jemstone.data.cache_folder`.
         listeners: hear of its training.
         device: where to train, in bf16 if it can; by default the fastest there is. The ConvNet
             of small images is trained on the processor in float32 wherever it is.

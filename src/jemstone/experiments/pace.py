@@ -33,6 +33,7 @@ def passes_per_step(recipe: Recipe) -> float:
     weights, walked, learnt = recipe.weights, 0, 0
     if weights.likelihood > 0:
         walked, learnt = walked + recipe.walk.steps, learnt + 2  # of data and of samples
+        walked += recipe.attack.steps if recipe.positives == "adversarial" else 0
     if weights.adversarial > 0:
         walked, learnt = walked + recipe.attack.steps, learnt + 1
     if weights.cross_entropy > 0:

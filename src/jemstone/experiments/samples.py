@@ -14,7 +14,9 @@ from jemstone.data import Images, to_bytes
 from jemstone.experiments.case import Case
 from jemstone.experiments.drawing import balanced_labels, draw, refuse_exploded
 from jemstone.experiments.shown import shown_classes
+from jemstone.experiments.sight import FEWEST
 from jemstone.metrics import Seen, compare, look, scrutinise, suspicions
+from jemstone.training import grid
 
 __all__ = ["judge_generation", "picture"]
 
@@ -30,7 +32,7 @@ def picture(images: Tensor, labels: Tensor, classes: int) -> str:
         labels: int64 (N,).
         classes: K; at most 20 are drawn.
     """
-    from torchvision.utils import make_grid, save_image
+    from torchvision.utils import save_image
 
     columns = min(classes, 20)
     blank = torch.zeros_like(images[:1])
@@ -38,10 +40,8 @@ def picture(images: Tensor, labels: Tensor, classes: int) -> str:
         torch.cat([images[labels == k][:_ROWS], *[blank] * _ROWS])[:_ROWS] for k in range(columns)
     ]
     x = torch.stack(by_class, dim=1).flatten(0, 1).float() / 255.0
-    enlarge = max(1, 32 // x.shape[-1])
-    x = x.repeat_interleave(enlarge, dim=-1).repeat_interleave(enlarge, dim=-2)
     file = io.BytesIO()
-    save_image(make_grid(x, nrow=columns, padding=2, pad_value=0.5), file, format="png")
+    save_image(grid(x, columns), file, format="png")
     return base64.b64encode(file.getvalue()).decode()
 
 
@@ -68,7 +68,9 @@ def judge_generation(case: Case) -> dict[str, Any]:
         rows.append({**_row(case, name, images, "scratch", begun), "seconds_per_image": seconds})
         pictures[name] = picture(images.pixels, y, case.run.classes)
     chains = case.run.chains()
-    if chains is not None:
+    if chains is not None and len(chains) < FEWEST:
+        case.progress(f"the replay buffer's {len(chains)} chains are too few for figures: left out")
+    elif chains is not None:
         case.progress("the replay buffer's chains")
         pixels = to_bytes(refuse_exploded(chains[: case.settings.count]))
         images = Images(pixels, shown_classes(case.model, pixels))

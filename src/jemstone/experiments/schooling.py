@@ -113,6 +113,7 @@ class Schooling:
             schedule="cosine",
         )
         last, model = _Last(), model.to(device.name)
+        moved = max(1, data.shape[1] // self.margin)
         train(
             TrainingState(model, optimisation.build(model)),
             CrossEntropy(self.noise, self.smoothing),
@@ -120,7 +121,7 @@ class Schooling:
             optimisation,
             (last, *listeners),
             Generator(SEED),
-            augmentation=Augmentation(max(1, data.shape[1] // self.margin), data.flip),
+            augmentation=Augmentation(min(moved, min(data.shape[1:]) - 1), data.flip),
             device=device,
             checkpoint_every=steps,
         )

@@ -9,20 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jemstone.data import DataSet, Images, fingerprint
+from jemstone.data import DataSet, Images, cache_folder, fingerprint
 from jemstone.errors import Mistake
-from jemstone.experiments.judge import Judge, cache_folder
+from jemstone.experiments.judge import Judge
 from jemstone.files import read_tensors, write_tensors
 from jemstone.metrics import Inception, Seen, agreement, inception_score, look, nearest_to
 
-__all__ = ["FEATURES", "Eyes", "look_once", "open_eyes"]
+__all__ = ["FEATURES", "FEWEST", "Eyes", "look_once", "open_eyes"]
 
 FEATURES = ("judge", "inception")
 """Whose features figures of samples may stand on: the data's judge's, or Inception's."""
 
+FEWEST = 20
+"""Images that have an Inception score: two for each of its ten parts."""
+
 _LARGE = 5000  # images; fewer are looked at again
 _BATCH = 256
-_LEAST_FOR_SCORE = 20  # images: two for each of its ten parts
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Eyes:
     def best_score(self) -> float | None:
         """The Inception score of real images, which is the scale of the samples'."""
         logits = self.reference.logits
-        return inception_score(logits)[0] if len(logits) >= _LEAST_FOR_SCORE else None
+        return inception_score(logits)[0] if len(logits) >= FEWEST else None
 
 
 def look_once(
@@ -71,7 +73,7 @@ def look_once(
         images: a part of a data set.
         judge: the eye.
         key: tells this part from any other, as its set's fingerprint and its name.
-        cache: folder of judges; by default that of :func:`cache_folder`.
+        cache: folder of judges; by default that of :func:`jemstone.data.cache_folder`.
         progress: hears how long a first look will take.
     """
     if len(images) < _LARGE:

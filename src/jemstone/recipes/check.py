@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Collection
+from typing import Any, get_args, get_type_hints
 
 import torch
 
@@ -14,7 +15,8 @@ from jemstone.functional.balls import BALLS
 from jemstone.nn import ARCHITECTURES
 from jemstone.nn.modes import MODES
 from jemstone.nn.wide_resnet import ACTIVATIONS, INITS, NORMS
-from jemstone.recipes.schema import Langevin, Recipe, flattened
+from jemstone.recipes.schema import Chains, Langevin, Recipe, Sampling, flattened
+from jemstone.training import Optimisation
 
 __all__ = ["check_data", "checked"]
 
@@ -65,13 +67,23 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+def _choices(of: type, field: str) -> Collection[Any]:
+    """Return what a field's annotation lets it be."""
+    return get_args(get_type_hints(of)[field])
+
+
 _NAMES: dict[str, Collection[str]] = {
     "network.architecture": ARCHITECTURES,
     "network.norm": NORMS,
     "network.activation": ACTIVATIONS,
     "network.init": INITS,
     "attack.norm": BALLS,
-    "positives": ("clean", "adversarial"),
+    "optimisation.optimiser": _choices(Optimisation, "optimiser"),
+    "optimisation.schedule": _choices(Optimisation, "schedule"),
+    "chains.init": _choices(Chains, "init"),
+    "sampling.init": _choices(Sampling, "init"),
+    "budget": _choices(Recipe, "budget"),
+    "positives": _choices(Recipe, "positives"),
     "mode": MODES,
 }
 
@@ -119,8 +131,9 @@ def check_data(recipe: Recipe, data: DataSet, processes: int = 1) -> None:
         Mistake: naming the first that does not.
     """
     size = min(data.shape[1:])
-    if recipe.augmentation.padding >= size > 1:  # a single pixel is its own reflection
-        raise Mistake(f"augmentation.padding is below the image size, {size}")
+    # A single pixel is its own reflection.
+    if recipe.augmentation.padding >= size and data.shape[1:] != (1, 1):
+        raise Mistake(f"augmentation.padding is below the smaller side of the images, {size}")
     least, each = len(data.classes) * processes, " for each process" * (processes > 1)
     if recipe.weights.likelihood and recipe.chains.size < least:
         raise Mistake(f"chains.size is at least the number of classes{each}, {least}")

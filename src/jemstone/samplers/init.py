@@ -100,7 +100,7 @@ class ClassGaussian:
             return cls(means, factors, shape, deviations)
         try:
             means, factors = fit_gaussian(images, labels, count, jitter)
-        except RuntimeError as error:  # of the Cholesky factorisation
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             raise Mistake("pixels that hardly vary need more jitter for a Gaussian") from error
         return cls(means, factors, shape)
 

@@ -1,7 +1,7 @@
 """One loop, its state, and when it goes back or gives up."""
 
 from jemstone.training.device import Device, choose_device, processor
-from jemstone.training.gallery import Gallery, chains_shown, labels_shown, write_grid
+from jemstone.training.gallery import Gallery, chains_shown, grid, labels_shown, write_grid
 from jemstone.training.guard import Diverged, Guard, Guarding
 from jemstone.training.loop import Interrupted, Listener, Quiet, released, train
 from jemstone.training.optimisation import Optimisation
@@ -29,6 +29,7 @@ __all__ = [
     "chains_shown",
     "check_tensorboard",
     "choose_device",
+    "grid",
     "join",
     "labels_shown",
     "processor",

@@ -12,30 +12,45 @@ from torch import Tensor
 from jemstone.files import write_whole
 from jemstone.samplers import ReplayBuffer
 
-__all__ = ["COLUMNS", "Gallery", "chains_shown", "labels_shown", "write_grid"]
+__all__ = ["COLUMNS", "Gallery", "chains_shown", "grid", "labels_shown", "write_grid"]
 
 COLUMNS = 8  # of a run's pictures: one class a row
 _CLASSES = 10
 _KEPT = 64
 
 
-def write_grid(path: Path, x: Tensor, columns: int = 10) -> None:
-    """Write images as one PNG, small ones enlarged without smoothing.
+def grid(x: Tensor, columns: int = 10) -> Tensor:
+    """Lay images out as one, small ones enlarged without smoothing.
 
     Args:
-        path: of the PNG.
         x: images (B, C, H, W) in [0, 1]; of what is neither grey nor colour, the channels stand
             side by side.
         columns: images in a row.
+
+    Returns:
+        An image in colour, (3, H', W').
     """
-    from torchvision.utils import make_grid, save_image
+    from torchvision.utils import make_grid
 
     if x.shape[1] not in (1, 3):
         x = torch.cat(x.split(1, dim=1), dim=-1)
     enlarge = max(1, 32 // x.shape[-1])
     x = x.repeat_interleave(enlarge, dim=-1).repeat_interleave(enlarge, dim=-2)
-    grid = make_grid(x, nrow=columns, padding=enlarge, pad_value=0.5)
-    write_whole(path, lambda beside: save_image(grid, beside))
+    whole: Tensor = make_grid(x, nrow=columns, padding=enlarge, pad_value=0.5)
+    return whole.expand(3, -1, -1)  # a single grey image is left as it is
+
+
+def write_grid(path: Path, x: Tensor, columns: int = 10) -> None:
+    """Write images as one PNG.
+
+    Args:
+        path: of the PNG.
+        x: images (B, C, H, W) in [0, 1], as for :func:`grid`.
+        columns: images in a row.
+    """
+    from torchvision.utils import save_image
+
+    write_whole(path, lambda beside: save_image(grid(x, columns), beside))
 
 
 def labels_shown(classes: int) -> Tensor:

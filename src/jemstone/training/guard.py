@@ -53,8 +53,8 @@ class Guarding:
         gap: largest sane median of the gap between the energies of data and samples.
         cross_entropy: largest sane median of a cross-entropy; that of guessing is 1.
         input_gradient: largest sane norm of the energy's gradient on an image.
-        saturated: largest sane share of the chains' pixels at 0 or 1: of as many as the data has
-            inside, so that the black ground of digits does not count.
+        saturated: largest sane share of the chains' pixels not inside (0, 1): of as many as the
+            data has inside, so that the black ground of digits does not count.
         dead: largest sane share of chains that are one grey all over.
     """
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from jemstone.errors import Mistake
 from jemstone.model import JointEnergyModel
-from jemstone.training.gallery import COLUMNS
+from jemstone.training.gallery import COLUMNS, grid
 from jemstone.training.state import TrainingState
 
 if TYPE_CHECKING:
@@ -92,10 +92,7 @@ class TensorBoard:
             step: of the run.
             x: images (B, C, H, W) in [0, 1], one class a row.
         """
-        from torchvision.utils import make_grid
-
-        grid = make_grid(x, nrow=COLUMNS, padding=1, pad_value=0.5)
-        self.writer.add_image("samples", grid, step)
+        self.writer.add_image("samples", grid(x, COLUMNS), step)
 
     def _open(self, step: int) -> None:
         # TensorBoard then forgets what the files before say of this step and later ones.

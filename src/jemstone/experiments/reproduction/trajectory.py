@@ -9,6 +9,7 @@ import torch
 from jemstone.data import to_bytes
 from jemstone.experiments.reproduction.frames import frames_shown, steps_of
 from jemstone.experiments.runs import Run
+from jemstone.functional.energies import joint_energy
 from jemstone.samplers import PGD, SGLD, Clamp, ReduceContrast
 from jemstone.training import Device
 from jemstone.types import Generator, Init, Stage
@@ -49,7 +50,7 @@ def trajectory(run: Run, classes: tuple[str, ...], device: Device) -> dict[str, 
     energies, probabilities = [], []
     for place in kept:
         logits = model.logits(way[place][1])
-        energies.append(-logits.gather(1, y[:, None])[:, 0].cpu())
+        energies.append(joint_energy(logits, y).cpu())
         probabilities.append(logits.softmax(dim=1).gather(1, y[:, None])[:, 0].cpu())
     return {
         "labels": y.tolist(),
