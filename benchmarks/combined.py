@@ -73,7 +73,7 @@ def main():
         for run in runs:
             drawn = build_sampler(changed(run.recipe, fields), sampler, run.gaussian)
             figures = sampled_figures(
-                run.model(),
+                run.model().to(device.name),
                 drawn,
                 eyes,
                 count=arguments.n,

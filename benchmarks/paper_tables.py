@@ -7,7 +7,7 @@ from jemstone.report.reproduction.words import score
 
 _SHORT = {
     "jempp": "JEM++",
-    "robust-classifier": "classifier",
+    "robust-classifier": "robust classifier",
     "robust-jem-energy": "energy",
     "robust-jem-combined": "combined",
 }

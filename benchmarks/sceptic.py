@@ -81,7 +81,8 @@ def robustness(rows):
                 for r in least
             ]
             if least:
-                name = least[0]["attack"].partition(" (")[0]
+                name, _, loss = least[0]["attack"].partition(" (")
+                name += ", the better of two losses" if loss else ""
                 yield ("robust accuracy,", f"{norm}, {name}"), "; ".join(said)
     verdicts = [verdict for row in rows for verdict in row["laws"].items()]
     broken = [name.replace("_", " ") for name, law in verdicts if not law["passed"]]
