@@ -232,5 +232,5 @@ def bits_per_dim(
         here = generator.at(places)
         x = dequantised(images.bytes[places], here.fold("spread")).to(device)
         log_prob = flow.log_prob(x, None, here.fold("estimator"))
-        total += float(bits(log_prob, dims).double().sum())
+        total += float(bits(log_prob, dims).cpu().double().sum())
     return total / len(images)

@@ -26,12 +26,18 @@ __all__ = [
     "mean_interval",
     "nearest_distances",
     "newcombe_interval",
+    "precise",
     "robust_scores",
     "standard_error",
     "welch_interval",
     "wilson_interval",
     "within_class_spread",
 ]
+
+
+def precise(x: Tensor) -> Tensor:
+    """Return numbers in float64, or in float32 where the device has nothing wider, as ``mps``."""
+    return x.float() if x.device.type == "mps" else x.double()
 
 
 def at_bounds(x: Tensor) -> float:

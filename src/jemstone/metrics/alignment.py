@@ -22,6 +22,7 @@ from torch import Tensor
 from jemstone.data import Images
 from jemstone.errors import Mistake
 from jemstone.functional.energies import energy, grad_x
+from jemstone.functional.statistics import precise
 from jemstone.metrics.classification import check_labels, check_logits, device_of
 from jemstone.nn.modes import held
 from jemstone.types import EnergyModel
@@ -68,10 +69,10 @@ def log_probability_gradients(logits: Tensor, gradients: Tensor) -> Tensor:
     Returns:
         Gradients, float64 (B, K, C, H, W).
     """
-    p = logits.double().softmax(dim=-1)
+    p = precise(logits).softmax(dim=-1)
     others = p[:, None, :] * (1.0 - torch.eye(p.shape[1], dtype=p.dtype, device=p.device))
     weights = others.sum(dim=-1).diag_embed() - others  # (B, K, K)
-    return (weights @ gradients.double().flatten(2)).reshape(gradients.shape)
+    return (weights @ precise(gradients).flatten(2)).reshape(gradients.shape)
 
 
 def margin_gradient(logits: Tensor, gradients: Tensor) -> Tensor:
@@ -98,8 +99,8 @@ def margin_gradient(logits: Tensor, gradients: Tensor) -> Tensor:
         raise Mistake("a margin is between two classes: the model knows only one")
     rows = torch.arange(len(logits), device=logits.device)
     i = logits.argmax(dim=-1)
-    ahead = (logits[rows, i][:, None] - logits).double()
-    slopes = (gradients[rows, i][:, None] - gradients).double().flatten(2).norm(dim=-1)
+    ahead = precise(logits[rows, i][:, None] - logits)
+    slopes = precise(gradients[rows, i][:, None] - gradients).flatten(2).norm(dim=-1)
     # A rival that no slope leads to is infinitely far, also where it is level.
     distances = torch.where(slopes > 0, ahead / slopes, math.inf)
     distances[rows, i] = math.inf
@@ -123,7 +124,7 @@ def alignment(x: Tensor, g: Tensor) -> Tensor:
     Returns:
         In units of pixels, float64 (B,).
     """
-    return (x.double().flatten(1) * _directions(g)).sum(dim=-1).abs()
+    return (precise(x).flatten(1) * _directions(g)).sum(dim=-1).abs()
 
 
 def cosine_alignment(x: Tensor, g: Tensor) -> Tensor:
@@ -207,7 +208,7 @@ def measure_alignment(
             if not gradients.isfinite().all():
                 raise Mistake("a gradient is not finite: the model has diverged")
             parts.append(_measured(x - zero, y, logits, gradients, representatives.to(x) - zero))
-    return {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}
+    return {name: torch.cat([part[name].cpu().double() for part in parts]) for name in parts[0]}
 
 
 def _measured(
@@ -224,14 +225,14 @@ def _measured(
         "margin_alignment_cosine": cosine_alignment(x, margin),
         "class_mean_alignment": representative_alignment(x, gradients, representatives),
         "class_mean_alignment_log_p": representative_alignment(x, log_p, representatives),
-        "correct": (predicted == y).double(),
-        "flat": (logit.flatten(1) == 0).all(dim=-1).double(),
+        "correct": (predicted == y).float(),
+        "flat": (logit.flatten(1) == 0).all(dim=-1).float(),
     }
 
 
 def _directions(v: Tensor, start: int = 1) -> Tensor:
     """Return vectors of length 1 in float64, flattened from ``start``; zero stays zero."""
-    v = v.double().flatten(start)
+    v = precise(v).flatten(start)
     largest = v.abs().amax(dim=-1, keepdim=True)
     v = v / torch.where(largest > 0, largest, 1.0)  # the squares of small numbers would vanish
     lengths: Tensor = v.norm(dim=-1, keepdim=True)

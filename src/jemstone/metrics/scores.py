@@ -19,6 +19,7 @@ from jemstone.data import Images
 from jemstone.errors import Mistake
 from jemstone.functional.balls import Linf
 from jemstone.functional.energies import slope
+from jemstone.functional.statistics import precise
 from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import device_of
 from jemstone.nn.modes import held
@@ -60,7 +61,7 @@ def max_probability(model: EnergyModel, x: Tensor) -> Tensor:
         model: the classifier, read as an energy.
         x: images (B, C, H, W) in [0, 1].
     """
-    return model.logits(x).double().log_softmax(dim=-1).amax(dim=-1)
+    return precise(model.logits(x)).log_softmax(dim=-1).amax(dim=-1)
 
 
 def class_energy(model: EnergyModel, x: Tensor) -> Tensor:
@@ -93,7 +94,7 @@ def negative_entropy(model: EnergyModel, x: Tensor) -> Tensor:
         model: the classifier, read as an energy.
         x: images (B, C, H, W) in [0, 1].
     """
-    log_p = model.logits(x).double().log_softmax(dim=-1)
+    log_p = precise(model.logits(x)).log_softmax(dim=-1)
     return (log_p.exp() * log_p).sum(dim=-1)
 
 
