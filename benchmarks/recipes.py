@@ -115,6 +115,7 @@ def main():
         recipes[name] = {
             "seeds": [r["seed"] for r in results],
             "diverged": [r["seed"] for r in results if "diverged" in r],
+            "steps": [r["step"] for r in results if "step" in r],
             "seconds_per_step": [r["seconds_per_step"] for r in results],
             "figures": summary(results),
         }

@@ -6,6 +6,7 @@ import shlex
 from jemstone.experiments.ablations import train_ablations
 from jemstone.report.reproduction.words import amount, score
 
+_SAMPLED = ("is", "fid", "agreement", "recall")
 WALKS = {
     "energy-steps": "Robust JEM, energy",
     "combined-steps": "Robust JEM, combined",
@@ -120,6 +121,59 @@ def radius(results):
         f"[docs/results/{results['data']}-radius.json](results/{results['data']}-radius.json)."
     )
     return "\n".join([*lines, "", told])
+
+
+def longer(usual, longs):
+    """Write what more steps of training do to the two energy models.
+
+    Args:
+        usual: a reproduction's table.
+        longs: what `benchmarks/recipes.py` measured of longer trainings, by name of the file,
+            ``DATA-STEPS`` and more.
+    """
+    heads = ("network", "steps", "accuracy", "robust accuracy", "IS / FID, energy")
+    heads += ("agreement, energy", "recall, energy", "IS / FID, combined")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for name, model in (("jempp", "JEM++"), ("robust-jem", "Robust JEM")):
+        rows = [_reproduced(usual, name)]
+        for file, of in longs.items():
+            if name in of["recipes"]:
+                rows.append({"steps": int(file.split("-")[1]), **_measured(of, name)})
+        for row in rows:
+            cells = [model, f"{row['steps']:,}"]
+            cells += [score(row[key], percent=True) for key in ("accuracy", "robust_accuracy")]
+            cells += [pair(row["energy"]), score(row["energy"]["agreement"], percent=True)]
+            cells += [score(row["energy"]["recall"]), pair(row["combined"])]
+            lines.append("| " + " | ".join(cells) + " |")
+    passes = usual["rows"][2]["cost"]["passes_per_image"]
+    files = ", ".join(f"[{f}.json](results/{f}.json)" for f in (f"table1-{usual['data']}", *longs))
+    told = (
+        f"`{usual['data']}`, one seed, {usual['samples']:,} samples from scratch after walks of "
+        f"{passes:.0f} passes, {usual['held_out']:,} held-out "
+        f"images, robust accuracy under {usual['networks'][0]['robust_attack']}, 1,000 of them; "
+        f"features of `{usual['features']}`. From {files}."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def _reproduced(usual, name):
+    """Return a network's figures from a reproduction's table."""
+    (network,) = (of for of in usual["networks"] if of["network"] == name)
+    cells = {of["sampler"]: of for of in usual["matrix"] if of["network"] == name}
+    figures = {key: network[key]["mean"] for key in ("accuracy", "robust_accuracy")}
+    for sampler in ("energy", "combined"):
+        figures[sampler] = {key: cells[sampler][key]["mean"] for key in _SAMPLED}
+    return {"steps": network["runs"][0]["steps"], **figures}
+
+
+def _measured(results, name):
+    """Return a network's figures from those of recipes, at the widest radius."""
+    row = {key: figure["mean"] for key, figure in results["recipes"][name]["figures"].items()}
+    attacked = [value for key, value in row.items() if key.startswith("PGD")]
+    figures = {"accuracy": row["accuracy"], "robust_accuracy": attacked[-1]}
+    for sampler in ("energy", "combined"):
+        figures[sampler] = {key: row[f"{sampler}: {key}"] for key in _SAMPLED}
+    return figures
 
 
 def pair(figures):

@@ -15,7 +15,7 @@ from sceptic import read, sceptic
 from size_tables import gradients, paper_size
 from size_tables import trials as tried
 from speed_tables import bench, headline, published
-from study_tables import ablations, radius, stability, walks
+from study_tables import ablations, longer, radius, stability, walks
 from survival_tables import guard, scaling, survival
 
 from jemstone.recipes import PAPERS
@@ -24,6 +24,7 @@ from jemstone.report.reproduction import matrix_markdown, table_markdown
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs/results"
+LONGS = "cifar10-12000*.json"
 
 
 @cache
@@ -268,6 +269,10 @@ def main(check):
     ):
         where = ROOT / "docs" / document
         wanted[where] = filled(wanted.get(where) or where.read_text(), mark, file, lay_out)
+    longs = {path.stem: measured_or_none(path.stem) for path in sorted(RESULTS.glob(LONGS))}
+    usual, where = measured_or_none("table1-cifar10"), ROOT / "docs/reproduction.md"
+    if usual and longs:
+        wanted[where] = inserted(wanted[where], "cifar10-longer", longer(usual, longs))
     drifted = [path for path, text in wanted.items() if path.read_text() != text]
     if check and drifted:
         sys.exit(f"drifted from docs/results: {', '.join(p.name for p in drifted)}")
