@@ -12,10 +12,9 @@ the first rows are the init, the walk alone and the paper's own proportions. At 
 
 import argparse
 import statistics
-import sys
 from pathlib import Path
 
-from state import commit
+from state import command, commit
 
 from jemstone.experiments import Run, judge_for, judge_from
 from jemstone.experiments.ablations.figures import sampled_figures
@@ -60,6 +59,7 @@ def main():
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    commit()
     runs = [Run.open(path) for path in sorted(arguments.runs) if path.is_dir()]
     data = runs[0].data()
     judge = judge_from(arguments.judge, data) if arguments.judge else judge_for(data)
@@ -88,7 +88,7 @@ def main():
     write_json(
         arguments.out,
         {
-            "command": " ".join(["python", *sys.argv]),
+            "command": command(),
             "commit": commit(),
             "data": data.name,
             "seeds": [run.seed for run in runs],

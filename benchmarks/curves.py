@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 import torch
-from state import commit
+from state import command, commit
 
 from jemstone.data import DataSet, Images
 from jemstone.files import write_json
@@ -190,7 +190,7 @@ def main():
     base, wanted = (QUICK, QUICK_CURVES) if arguments.quick else (POINT, CURVES)
     out = Path(arguments.out)
     about = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": command(),
         "seed": 0,
         "commit": None if arguments.quick else commit(),
         "machine": {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from recipes import mean_and_deviation
-from state import commit
+from state import command, commit
 
 from jemstone.data import Images, fingerprint, load, to_bytes
 from jemstone.errors import Mistake
@@ -103,7 +103,7 @@ def main():
     write_json(
         arguments.out,
         {
-            "command": " ".join(["python", *sys.argv]),
+            "command": command(),
             "commit": state,
             "data": data.name,
             "shape": data.shape,

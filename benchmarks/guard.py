@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import torch
-from state import commit
+from state import command, commit
 
 from jemstone.data import load
 from jemstone.experiments import begin
@@ -152,7 +152,7 @@ def keep(results, state, arguments, data):
     write_json(
         Path(arguments.out),
         {
-            "command": " ".join(["python", *sys.argv]),
+            "command": command(),
             "commit": state,
             "data": "digits",
             "recipe": "jempp, quick",

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import torch
-from state import commit
+from state import command, commit
 
 from jemstone.data import TOYS, load
 from jemstone.experiments import Landscape, Run, begin, data_landscape, landscape
@@ -89,6 +89,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--picture", type=Path, required=True)
     arguments = parser.parse_args()
+    commit()
     panels, results = {name: [data_landscape(load(name))] for name in arguments.data}, {}
     for seed in arguments.seeds:
         for name, row in panels.items():
@@ -106,7 +107,7 @@ def main():
     write_json(
         arguments.out,
         {
-            "command": " ".join(["python", *sys.argv]),
+            "command": command(),
             "commit": commits[0],
             "budget": "small",
             "seeds": arguments.seeds,

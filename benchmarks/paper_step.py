@@ -9,12 +9,11 @@ figures of its log too.
 import argparse
 import json
 import resource
-import sys
 import tempfile
 from pathlib import Path
 
 import torch
-from state import commit
+from state import command, commit
 from torch.utils.flop_counter import FlopCounterMode
 
 from jemstone.data import load
@@ -38,6 +37,7 @@ def main():
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    commit()
     data = load("cifar10", arguments.data_root)
     paper = recipe_for(arguments.recipe, "cifar10", "paper")
     # One step, of a buffer that is filled at once; nothing else of the paper's budget is changed.
@@ -52,7 +52,7 @@ def main():
     write_json(
         arguments.out,
         {
-            "command": " ".join(["python", *sys.argv]),
+            "command": command(),
             "commit": commit(),
             "seed": 0,
             "samples": 1,

@@ -87,11 +87,16 @@ def _verdict(claim):
     return f"{verdict}, {'points' if claim['leans'] else 'does not point'} the paper's way"
 
 
+def accurate(share):
+    """Say how accurate a judge is; Inception has no accuracy here."""
+    return "" if share is None else f"{100 * share:.1f} % accurate; "
+
+
 def _told(shown):
     parts = [
         f"{sized(r)}, {r['samples']:,} samples a row "
         f"beside {r['held_out']:,} held-out images, features of `{r['features']}` "
-        f"({100 * r['judge']['accuracy']:.1f} % accurate; "
+        f"({accurate(r['judge']['accuracy'])}"
         f"[table1-{r['data']}.json](docs/results/table1-{r['data']}.json))"
         for r in shown
     ]

@@ -20,7 +20,7 @@ import types
 from pathlib import Path
 
 import torch
-from state import commit
+from state import command, commit
 from torch import nn
 
 from jemstone.baselines.plain_data import PlainImages
@@ -116,6 +116,7 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    commit()
     git = ["git", "-C", str(arguments.code), "rev-parse", "HEAD"]
     theirs = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     keep_freed_memory()
@@ -137,7 +138,7 @@ def main():
     write_json(
         arguments.out,
         {
-            "command": " ".join(["python", *sys.argv]),
+            "command": command(),
             "commit": commit(),
             "published": {"code": "https://github.com/sndnyang/JEMPP", "commit": theirs},
             "seed": 0,

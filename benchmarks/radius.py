@@ -11,18 +11,17 @@ without figures, which says how.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import torch
 from shorter import shortened
-from state import commit
+from state import begun, command, commit
 
 from jemstone.data import Images, load
 from jemstone.experiments import begin, device_for, judge_from
 from jemstone.experiments.ablations.figures import sampled_figures
 from jemstone.experiments.sight import open_eyes
-from jemstone.files import read_json, write_json
+from jemstone.files import write_json
 from jemstone.metrics import agreement, predictions, robust_accuracy
 from jemstone.recipes import build_sampler, changed, recipe_for
 from jemstone.samplers import madry_step
@@ -65,16 +64,6 @@ def measured(run, data, eyes, arguments):
             device=run.device,
         )
     return row
-
-
-def begun(out, head):
-    """Return what a file holds, or the head of a new one; refuse rows that do not compare."""
-    found = read_json(out) if out.is_file() else {"rows": {}}
-    differ = [name for name in head if found["rows"] and found.get(name) != head[name]]
-    if differ:
-        told = ", ".join(f"{name} {found.get(name)!r}, not {head[name]!r}" for name in differ)
-        sys.exit(f"{out} holds rows of {told}: choose another --out")
-    return found | head
 
 
 def main():
@@ -120,7 +109,7 @@ def main():
         else:
             row |= measured(run, data, eyes, arguments)
         found["rows"][name] = row
-        found |= {"command": " ".join(["python", *sys.argv]), "threads": torch.get_num_threads()}
+        found |= {"command": command(), "threads": torch.get_num_threads()}
         write_json(arguments.out, found)
         print(name, row, flush=True)
 

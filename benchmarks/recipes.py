@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 import torch
-from state import commit
+from state import command, commit
 
-from jemstone.data import load
+from jemstone.data import load, set_name
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, begin, evaluate, judge_from
 from jemstone.files import read_json, write_json
@@ -31,7 +31,12 @@ def judged(name, seed, arguments):
         if arguments.collect:
             return None
         write_json(file, measured(name, seed, folder, arguments))
-    return read_json(file) | {"seconds_per_step": pace(folder)}
+    kept = read_json(file)
+    of = {"data": kept.get("data"), "samples": kept.get("samples")}
+    asked = {"data": set_name(arguments.data), "samples": arguments.n}
+    if "diverged" not in kept and of != asked:
+        sys.exit(f"{file} is of other data or samples: choose another --runs")
+    return kept | {"seconds_per_step": pace(folder)}
 
 
 def measured(name, seed, folder, arguments):
@@ -107,6 +112,8 @@ def main():
     parser.add_argument("--runs", required=True)
     parser.add_argument("--out", required=True)
     arguments = parser.parse_args()
+    if not arguments.collect:
+        commit()
     recipes, everything = {}, []
     for name in arguments.recipes:
         results = [judged(name, seed, arguments) for seed in arguments.seeds]
@@ -126,7 +133,7 @@ def main():
     write_json(
         Path(arguments.out),
         {
-            "command": " ".join(["python", *sys.argv]),
+            "command": command(),
             "commit": commits[0],
             "data": arguments.data,
             "budget": arguments.budget,

@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import torch
-from state import commit
+from state import command, commit
 
 from jemstone.data import DataSet, Images, load
 from jemstone.files import write_json
@@ -141,7 +141,7 @@ def main():
             row |= {f"{clock}_one_s": one, f"{clock}_many_s": many, f"{clock}_ratio": one / many}
         rows.append(row)
     figures = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": command(),
         "seed": 0,
         "commit": state,
         "rounds": arguments.rounds,

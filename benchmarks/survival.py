@@ -18,7 +18,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import torch
-from state import commit
+from state import command, commit
 
 from jemstone.files import read_json, write_json
 from jemstone.training import processor
@@ -132,7 +132,7 @@ def main():
         known = {row["row"]: row for row in read_json(out)["rows"]}
     commit()
     for name in arguments.only:
-        known[name] = measured(name) | {"command": " ".join(["python", *sys.argv])}
+        known[name] = measured(name) | {"command": command()}
         rows = [known[name] for name in ROWS if name in known]
         write_json(
             out,

@@ -8,17 +8,16 @@ are there are not measured again, so an interrupted measurement goes on where it
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 import torch
 from shorter import shortened
-from state import commit
+from state import begun, command, commit
 
 from jemstone.data import Images, load
 from jemstone.experiments import begin
-from jemstone.files import read_json, write_json
+from jemstone.files import write_json
 from jemstone.metrics import robust_accuracy
 from jemstone.recipes import changed, recipe_for
 from jemstone.samplers import madry_step
@@ -50,7 +49,7 @@ def trial(fields, data, arguments, folder):
     short = shortened(recipe, arguments.steps)
     # Class Gaussians of a low rank are quick to fit, where there are chains.
     fields = {"optimisation.ema": EMA, "chains.rank": 64} | fields
-    run = begin(folder, changed(short, fields), data, root=arguments.data_root)
+    run = begin(folder, changed(short, fields), data, root=arguments.data_root, again=True)
     began = time.perf_counter()
     try:
         run.train(data)
@@ -84,23 +83,22 @@ def main():
     arguments = parser.parse_args()
     state = commit()
     data = load(arguments.data, arguments.data_root)
-    found = read_json(arguments.out) if arguments.out.is_file() else {"rows": {}}
+    head = {
+        "data": data.name,
+        "recipe": arguments.recipe,
+        "seed": 0,
+        "steps": arguments.steps,
+        "attack": f"PGD-20 x1, linf {recipe_for(arguments.recipe, data.name).attack.eps:g}",
+        "held_out": arguments.n,
+    }
+    found = begun(arguments.out, head)
     for name in arguments.variants:
         if name in found["rows"]:
             continue
         folder = arguments.runs / name.replace(" ", "-").replace(",", "")
         row = trial(VARIANTS[name], data, arguments, folder)
         found["rows"][name] = {"changed": VARIANTS[name], **row, "commit": state}
-        found |= {
-            "command": " ".join(["python", *sys.argv]),
-            "data": data.name,
-            "recipe": arguments.recipe,
-            "seed": 0,
-            "steps": arguments.steps,
-            "attack": f"PGD-20 x1, linf {recipe_for(arguments.recipe, data.name).attack.eps:g}",
-            "held_out": arguments.n,
-            "threads": torch.get_num_threads(),
-        }
+        found |= {"command": command(), "threads": torch.get_num_threads()}
         write_json(arguments.out, found)
         print(name, row, flush=True)
 

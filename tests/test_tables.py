@@ -1,10 +1,14 @@
 """The tables of README and docs stand whatever was measured, and what failed says so."""
 
+import importlib
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SCRIPTS = sorted(path.stem for path in BENCHMARKS.glob("*.py"))
 
 
 @pytest.fixture(autouse=True)
@@ -116,3 +120,65 @@ def test_a_radius_that_failed_says_how():
     _, found, _ = rows_of(radius({**about, "rows": dict(enumerate(rows))}))
     assert found[0][2:] == ["50.0 %", "25.0 %", "0.500 / 0.500", "50.0 %", "0.500", "exploded"]
     assert found[1] == ["0.2", "9", *["diverged"] * 6]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_finds_what_it_imports(script):
+    importlib.import_module(script)
+
+
+def test_a_command_line_is_told_as_a_shell_takes_it(monkeypatch):
+    from state import command
+
+    words = ["benchmarks/trials.py", "--variants", "no ramp", "batch norm"]
+    monkeypatch.setattr(sys, "argv", words)
+    assert shlex.split(command()) == ["python", *words]
+
+
+def test_rows_that_do_not_compare_are_not_mixed(tmp_path):
+    from state import begun
+
+    from jemstone.files import write_json
+
+    out, head = tmp_path / "rows.json", {"steps": 300, "data": "mnist"}
+    assert begun(out, head) == {"rows": {}} | head
+    write_json(out, {"rows": {"the budget": {}}} | head)
+    assert begun(out, head)["rows"] == {"the budget": {}}
+    with pytest.raises(SystemExit, match="steps 300, not 400"):
+        begun(out, head | {"steps": 400})
+
+
+def cell(network, sampler, fid):
+    figures = {"is": 2.0, "fid": fid, "agreement": 0.5, "recall": 0.25}
+    return {"network": network, "sampler": sampler} | {k: {"mean": v} for k, v in figures.items()}
+
+
+def test_longer_training_stands_below_the_tables_own():
+    from study_tables import longer
+
+    usual = {"data": "cifar10", "samples": 1000, "held_out": 10_000, "features": "eye"}
+    usual["rows"] = 3 * [{"cost": {"passes_per_image": 150.0}}]
+    usual["matrix"] = [
+        cell(network, sampler, 4.0)
+        for network in ("jempp", "robust-jem")
+        for sampler in ("energy", "combined")
+    ]
+    usual["networks"] = [
+        {"network": network, "runs": [{"steps": 6000}], "robust_attack": "PGD-20"}
+        | {"accuracy": {"mean": 0.5}, "robust_accuracy": {"mean": 0.25}}
+        for network in ("jempp", "robust-jem")
+    ]
+    row = {"accuracy": 0.6, "PGD-20 x2, linf 0.025": 0.5, "PGD-20 x2, linf 0.05": 0.3}
+    for sampler, fid in (("energy", 1.0), ("combined", 2.0)):
+        row |= {f"{sampler}: is": 3.0, f"{sampler}: fid": fid}
+        row |= {f"{sampler}: agreement": 0.75, f"{sampler}: recall": 0.5}
+    figures = {key: {"mean": value} for key, value in row.items()}
+    longs = {"cifar10-12000": {"recipes": {"robust-jem": {"figures": figures}}}}
+    _, rows, foot = rows_of(longer(usual, longs))
+    assert [row[:4] for row in rows] == [
+        ["JEM++", "6,000", "50.0 %", "25.0 %"],
+        ["Robust JEM", "6,000", "50.0 %", "25.0 %"],
+        ["Robust JEM", "12,000", "60.0 %", "30.0 %"],
+    ]
+    assert "150 passes" in foot
+    assert "results/cifar10-12000.json" in foot

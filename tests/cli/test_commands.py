@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from jemstone.cli import main
+from jemstone.cli.main import _COMMANDS as COMMANDS
 from jemstone.experiments import Run, Settings, case_of_run
 from jemstone.model import JointEnergyModel
 from jemstone.recipes import changed
@@ -211,14 +212,19 @@ def test_an_archive_of_ones_own_is_a_data_set(tmp_path, capsys):
         assert archive["images"].shape == (4, 9, 11, 3)
 
 
-@pytest.mark.parametrize("argv", [[], ["--help"], ["train", "--help"], ["sample", "--help"]])
-def test_help_has_an_example(argv, capsys):
-    try:
-        code = main(argv)
-    except SystemExit as left:
-        code = left.code
-    assert code == 0
-    assert "jemstone" in capsys.readouterr().out
+@pytest.mark.parametrize("argv", [[], ["--help"], ["help"]])
+def test_without_a_command_all_are_told(argv, capsys):
+    assert main(argv) == 0
+    told = capsys.readouterr().out
+    assert all(f" {command} " in told for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([command, "--help"])
+    assert left.value.code == 0
+    assert f"Example: jemstone {command}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_card_shows_paper_converted_and_source(capsys):

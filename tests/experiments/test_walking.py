@@ -8,7 +8,7 @@ from torch import nn
 
 from jemstone.experiments import Settings
 from jemstone.experiments.sight import Eyes
-from jemstone.experiments.walking import judge_walks
+from jemstone.experiments.walking import _after, judge_walks
 from jemstone.files import finite
 from jemstone.metrics import look, nearest_to
 from jemstone.model import JointEnergyModel
@@ -82,3 +82,26 @@ def test_a_walk_that_explodes_lends_no_picture_of_another(walked):
     result = walked({"combined": 0.001, "energy": 3.0})
     assert [walk["after"]["verdict"] for walk in result["walks"]] == ["holds", "explodes"]
     assert list(result["pictures"]) == ["combined, 10 times longer"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ((1.0, 0.0), (1.4, 0.2), "holds"),
+        ((1.0, 0.0), (0.5, 0.0), "holds"),
+        ((1.0, 0.0), (1.6, 0.0), "decays"),
+        ((0.0, 0.0), (0.1, 0.0), "decays"),
+        ((1.0, 0.0), (1.0, 0.4), "saturates"),
+        ((1.0, 0.8), (1.0, 0.85), "holds"),  # of the fifth that was inside, a quarter left
+        ((1.0, 0.8), (1.0, 0.87), "saturates"),
+        ((1.0, 0.0), (9.0, 0.9), "saturates"),  # the more telling of the two
+        ((1.0, 0.0), (None, 0.0), "explodes"),
+        ((None, 0.0), (1.0, 0.0), "explodes"),
+    ],
+)
+def test_what_becomes_of_images_is_one_of_four(before, after, verdict):
+    rows = [
+        {"step": step, "fid": fid, "at_bounds": share}
+        for step, (fid, share) in ((4, before), (40, after))
+    ]
+    assert _after(rows, 4)["verdict"] == verdict

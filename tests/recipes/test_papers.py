@@ -7,9 +7,11 @@ import torch
 
 from jemstone.data import DataSet, Images
 from jemstone.experiments import begin
+from jemstone.functional.energies import away_from_label, energy, marginal, towards_label
 from jemstone.recipes import (
     BUDGETS,
     PAPERS,
+    SAMPLERS,
     build_buffer,
     build_model,
     build_objective,
@@ -23,10 +25,15 @@ from jemstone.recipes import (
     write_recipe,
 )
 from jemstone.report import card
-from jemstone.samplers import Uniform
+from jemstone.samplers import Clamp, ClassGaussian, ReduceContrast, Uniform, Walk
 from jemstone.training import Device
 from jemstone.types import Generator
 
+_SAMPLED = {
+    f"sampling.{walk}.{field}": value
+    for walk in ("energy", "combined", "unconditional")
+    for field, value in {"inner": 5, "step_size": 0.05, "clip": 2.0, "noise": 0.0}.items()
+} | {"sampling.energy.steps": 50, "sampling.energy.clamp": True}
 EXACT = {
     # FACTS of the papers' code, in [0, 1]: a slip in a conversion shows here
     "jem": {
@@ -59,6 +66,8 @@ EXACT = {
         "walk.mode": "batch",
         "chains.jitter": 2.5e-5,
         "weights.cross_entropy": 1.0,
+        "conditional": False,
+        **_SAMPLED,
     },
     "robust-jem": {
         "attack.norm": "linf",
@@ -75,6 +84,10 @@ EXACT = {
         "sampling.combined.clamp": False,
         "sampling.unconditional.steps": 300,
         "sampling.contrast.pivot": 0.5,
+        "sampling.attack.steps": 15,
+        "sampling.attack.step_size": 2.5 * 0.25 / 15,
+        "conditional": False,
+        **_SAMPLED,
     },
     "robust-classifier": {"weights.likelihood": 0.0, "attack.eps": 0.05},
     "robust-classifier-l2": {
@@ -219,6 +232,38 @@ def test_no_paper_of_ours_attacks_the_data_that_it_contrasts(name):
         assert (likelihood.attack is None) == (positives == "clean")
         assert likelihood.ramp == recipe.ramp
     assert recipe_for(name).positives == "clean"
+
+
+@pytest.mark.parametrize("name", PAPERS)
+@pytest.mark.parametrize("budget", ["small", "paper"])
+def test_samplers_walk_on_what_the_paper_says(name, budget, toy):
+    """Attacks paint towards the label, walks descend E(x, y), and E(x) where there is no label."""
+    recipe = recipe_for(name, "cifar10", budget)
+    gaussian = ClassGaussian.fit(toy.train.pixels, toy.train.y, 2, jitter=1e-3)
+    walks = {
+        sampler: [
+            stage.potential if isinstance(stage, Walk) else type(stage)
+            for stage in build_sampler(recipe, sampler, gaussian).stages.stages
+        ]
+        for sampler in SAMPLERS
+    }
+    assert walks == {
+        "attack": [towards_label],
+        "energy": [energy, Clamp],
+        "combined": [towards_label, ReduceContrast, energy, Clamp],
+        "unconditional": [marginal, Clamp],
+    }
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_training_attacks_away_from_the_label_and_walks_on_what_it_raises(conditional):
+    recipe = changed(recipe_for("robust-jem", "cifar10"), {"conditional": conditional})
+    buffer = build_buffer(recipe, Uniform((1, 2, 2)), 2, Generator(0))
+    (_, likelihood), (_, attacked) = build_objective(recipe, buffer, 2).parts
+    assert attacked.attack.potential is away_from_label
+    assert attacked.ramp == recipe.ramp > 0
+    assert likelihood.sampler.walk.potential is (energy if conditional else marginal)
+    assert likelihood.conditional == conditional
 
 
 def test_a_recipe_is_frozen(toy):

@@ -3,7 +3,10 @@ import platform
 import pytest
 import torch
 
-from jemstone.training import choose_device, processor
+from jemstone.cli.parser import choose_for_judging
+from jemstone.data import load
+from jemstone.experiments import device_for
+from jemstone.training import Device, choose_device, processor
 
 KINDS = {
     ("_is_amx_tile_supported", "_is_avx512_bf16_supported"): ", bf16 by matrix tiles",
@@ -40,3 +43,9 @@ def test_a_torch_that_cannot_tell_has_none(monkeypatch):
         monkeypatch.delattr(torch.cpu, probe, raising=False)
     assert processor() == platform.machine()
     assert not choose_device("cpu").bf16
+
+
+def test_judging_and_points_are_in_float32_where_nothing_else_is_asked_for(kind):
+    assert choose_for_judging("cpu", "auto") == Device("cpu", bf16=False)
+    assert choose_for_judging("cpu", "bf16") == Device("cpu", bf16=True)
+    assert device_for(load("moons"), "cpu") == Device("cpu", bf16=False)

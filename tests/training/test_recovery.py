@@ -1,5 +1,6 @@
 """A run in trouble goes back, a run in none is left alone."""
 
+import dataclasses
 import json
 from itertools import pairwise
 
@@ -131,6 +132,33 @@ def test_the_number_of_retries_is_bounded(robust_jem, listener):
     assert "learning_rate" in str(told.value)
     names = [event["event"] for event in hears.events]
     assert names == ["rolled back"] * 3 + ["diverged"]
+
+
+def test_an_early_sign_sends_a_run_back_before_numbers_explode(robust_jem, listener):
+    """A gap between the energies of data and samples, finite and far below the limit."""
+    run, hears = robust_jem(), listener()
+
+    def parted(model, batch, generator):
+        loss = run.objective(model, batch, generator)
+        first = run.state.watch.retries == 0
+        return Loss(loss.value, loss.terms | ({"likelihood": torch.tensor(100.0)} if first else {}))
+
+    run.train(hears, guard=Guard(rules=WATCHFUL), objective=parted)
+    (event,) = hears.events
+    assert event["event"] == "rolled back"
+    assert event["reason"] == "the median gap between the energies of data and samples is 100"
+
+
+def test_another_way_has_other_draws(robust_jem, listener):
+    """Else it might lead to the same end."""
+    ways = []
+    for at in ({1}, set()):
+        run, hears = robust_jem(), listener()
+        rules = dataclasses.replace(WATCHFUL, lower=1.0)
+        run.train(hears, guard=Guard(rules=rules), objective=Breaks(run.objective, at))
+        assert run.state.watch.retries == len(at)
+        ways.append({k: v for k, v in hears.metrics[max(hears.metrics)].items() if k == "loss"})
+    assert ways[0] != ways[1]
 
 
 def test_without_retries_a_lost_run_stops_at_once_and_says_so(robust_jem, listener):

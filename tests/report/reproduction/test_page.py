@@ -194,7 +194,10 @@ def test_every_stage_has_its_name_however_narrow_it_is(whole, walk):
 
 def test_ablations_say_what_fid_alone_would_choose(whole):
     result = lean(whole[0]) | {"ablations": whole[0]["ablations"]}
-    page = Reader(report_page(result, {}, None, None))
+    text = report_page(result, {}, None, None)
+    page = Reader(text)
+    assert ">se<" not in text
+    assert "<td>3.0 ± 0.2</td>" in text  # FID, over seeds
     for study in result["ablations"]:
         told = f"default {setting(study['default'])}; FID alone would choose"
         assert f"{told} {setting(study['chosen'])} ({study['why']})" in page.text

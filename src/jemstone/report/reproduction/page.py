@@ -214,7 +214,7 @@ def _network(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ablation(study: Mapping[str, Any]) -> dict[str, Any]:
     names = dict.fromkeys(name for row in study["rows"] for name in row)
-    columns = [name for name in names if name not in ("value", "sampler")]
+    columns = [name for name in names if name not in ("value", "sampler", "se")]
     with_sampler = any(row.get("sampler") for row in study["rows"])
     chosen = setting(study.get("chosen"))
     return {
@@ -227,11 +227,17 @@ def _ablation(study: Mapping[str, Any]) -> dict[str, Any]:
                 "value": setting(row["value"]),
                 "chosen": setting(row["value"]) == chosen,
                 "sampler": row.get("sampler") or "",
-                "cells": [_figure(row.get(name), name) for name in columns],
+                "cells": [_figure(_with_error(row, name), name) for name in columns],
             }
             for row in study["rows"]
         ],
     }
+
+
+def _with_error(row: Mapping[str, Any], name: str) -> Any:
+    """Return a figure, with its standard error where it is a mean over seeds."""
+    error = (row.get("se") or {}).get(name)
+    return row.get(name) if error is None else {"mean": row[name], "se": error}
 
 
 def _figure(value: Any, name: str) -> str:
