@@ -14,7 +14,6 @@ import argparse
 from pathlib import Path
 
 import torch
-from shorter import shortened
 from state import begun, command, commit
 
 from jemstone.data import Images, load
@@ -23,7 +22,7 @@ from jemstone.experiments.ablations.figures import sampled_figures
 from jemstone.experiments.sight import open_eyes
 from jemstone.files import write_json
 from jemstone.metrics import agreement, predictions, robust_accuracy
-from jemstone.recipes import build_sampler, changed, recipe_for
+from jemstone.recipes import build_sampler, changed, of_length, recipe_for
 from jemstone.samplers import madry_step
 from jemstone.training import Diverged
 from jemstone.types import Generator
@@ -34,10 +33,10 @@ SAMPLERS = ("energy", "combined")
 def recipe_of(radius, data, steps):
     """Return the small budget's recipe, shorter, whose attack has a radius; of 0 it is JEM++'s."""
     if not radius:
-        return shortened(recipe_for("jempp", data), steps)
+        return of_length(recipe_for("jempp", data), steps)
     whole = recipe_for("robust-jem", data)
     fields = {"attack.eps": radius, "attack.step_size": madry_step(radius, whole.attack.steps)}
-    return changed(shortened(whole, steps), fields)
+    return changed(of_length(whole, steps), fields)
 
 
 def measured(run, data, eyes, arguments):

@@ -12,14 +12,13 @@ import time
 from pathlib import Path
 
 import torch
-from shorter import shortened
 from state import begun, command, commit
 
 from jemstone.data import Images, load
 from jemstone.experiments import begin
 from jemstone.files import write_json
 from jemstone.metrics import robust_accuracy
-from jemstone.recipes import changed, recipe_for
+from jemstone.recipes import changed, of_length, recipe_for
 from jemstone.samplers import madry_step
 from jemstone.training import Diverged
 from jemstone.types import Generator
@@ -46,7 +45,7 @@ VARIANTS = {
 def trial(fields, data, arguments, folder):
     """Train for a few steps, and judge clean and attacked on a few held-out images."""
     recipe = recipe_for(arguments.recipe, data.name)
-    short = shortened(recipe, arguments.steps)
+    short = of_length(recipe, arguments.steps)
     # Class Gaussians of a low rank are quick to fit, where there are chains.
     fields = {"optimisation.ema": EMA, "chains.rank": 64} | fields
     run = begin(folder, changed(short, fields), data, root=arguments.data_root, again=True)

@@ -294,6 +294,22 @@ def test_a_run_that_went_back_is_taken_up_again_as_if_never_stopped(tmp_path, ca
     assert "mended by going back" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(("asked", "ramp"), [([], 20), (["--ramp", "7"], 7)])
+def test_an_attack_grows_within_the_steps_that_are_asked_for(asked, ramp, capsys):
+    argv = ["train", "robust-jem", "--data", "cifar10", "--steps", "40", *asked]
+    assert main([*argv, "--print_config"]) == 0
+    assert f"\nramp: {ramp}\n" in capsys.readouterr().out
+
+
+def test_a_judge_of_larger_images_is_a_mistake(run, tmp_path, capsys):
+    judge = ROOT / "docs/results/weights/mnist-judge.safetensors"
+    if not judge.is_file():
+        pytest.skip("docs/results/weights/mnist-judge.safetensors is absent")
+    argv = ["evaluate", str(run), "--judge", str(judge), "--out", str(tmp_path / "a.json")]
+    assert main(argv) == 2
+    assert "judges larger images than 8 x 8, those of digits" in capsys.readouterr().err
+
+
 def test_chains_too_few_for_figures_are_left_out_and_told(tmp_path, capfd):
     argv = ["train", "jempp", "--out", str(tmp_path / "run"), "--steps", "3", *SMALL]
     assert main([*argv, "--chains.size", "10"]) == 0

@@ -223,3 +223,25 @@ def test_pickles_of_an_old_torchvision_are_not_read(tmp_path):
     for name in ("training.pt", "test.pt"):
         (processed / name).write_bytes(b"\x80\x04\x95pickle")
     assert "pickles" in refusal("mnist", tmp_path)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0, 1, 1, 1, 2, 2], [2, 2, 1, 1, 1, 0, 0, 0]])
+def test_held_out_images_that_come_class_by_class_are_mixed(labels, tmp_path):
+    """The first few stand for all in many a figure; pairs are kept, and files in any order."""
+    y = np.array(labels)
+    pixels = np.arange(8, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
+
+    def loaded(order, name):
+        arrays = {"train_images": pixels, "train_labels": y}
+        arrays |= {"test_images": pixels[order], "test_labels": y[order]}
+        np.savez(tmp_path / name, **arrays)
+        return load(str(tmp_path / name))
+
+    mixed = loaded(np.arange(8), "sorted.npz")
+    first = mixed.test.pixels[:, 0, 0, 0].tolist()
+    assert sorted(first) == list(range(8)) != first
+    assert mixed.test.labels.tolist() == [labels[place] for place in first]
+    assert len(mixed.test.first(5).labels.unique()) > 1
+    assert torch.equal(mixed.train.labels, torch.from_numpy(y))
+    own = [0, 3, 6, 1, 4, 7, 2, 5]
+    assert loaded(np.array(own), "any.npz").test.pixels[:, 0, 0, 0].tolist() == own

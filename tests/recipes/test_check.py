@@ -6,7 +6,7 @@ import torch
 from jemstone.data import DataSet, Images
 from jemstone.errors import Mistake
 from jemstone.random import Generator
-from jemstone.recipes import changed, check_data, checked, recipe_for
+from jemstone.recipes import changed, check_data, checked, of_length, recipe_for
 
 NAMES = {
     "network.norm": "layer",
@@ -53,3 +53,13 @@ def test_a_border_is_reflected_within_the_image(side, padding, fits):
     else:
         with pytest.raises(Mistake, match=f"smaller side of the images, {min(side)}"):
             check_data(recipe, data)
+
+
+@pytest.mark.parametrize(("name", "data"), [("robust-jem", "cifar10"), ("jempp", "digits")])
+@pytest.mark.parametrize("steps", [1, 600, 24_000])
+def test_of_another_length_an_attack_grows_over_the_same_share(name, data, steps):
+    recipe = recipe_for(name, data)
+    sized = of_length(recipe, steps)
+    assert sized.optimisation.steps == steps
+    share = recipe.ramp / recipe.optimisation.steps
+    assert sized.ramp == pytest.approx(share * steps, abs=0.5)

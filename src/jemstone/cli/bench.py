@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from jemstone.cli.console import say
 from jemstone.cli.parser import Parser, common_options
 from jemstone.errors import Mistake
+from jemstone.experiments import source_commit
 from jemstone.experiments.bench import bench, table
 from jemstone.files import check_new, write_json
 from jemstone.training import choose_device
@@ -53,19 +53,6 @@ def run(argv: Sequence[str]) -> int:
         seed=arguments.seed,
     )
     about = {"command": f"jemstone bench {' '.join(argv)}", "seed": arguments.seed}
-    write_json(out, {**about, "commit": _commit(), "quick": arguments.quick, **result})
+    write_json(out, {**about, "commit": source_commit(), "quick": arguments.quick, **result})
     print(out)
     return 0
-
-
-def _commit() -> str | None:
-    """Return the commit of the code that runs; None where it is none, or has been changed."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        changes = subprocess.check_output(
-            [*git, "status", "--porcelain", ".."], text=True, stderr=subprocess.DEVNULL
-        )
-        head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return None if changes else head.strip()

@@ -64,6 +64,8 @@ def open_eye(
     """
     check_eye(arguments, features)
     if features == "inception":
+        if data.shape[0] not in (1, 3):
+            raise Mistake(f"Inception sees grey or colour, not {data.shape[0]} channels")
         weights = arguments.inception_weights
         return Inception.load(Path(weights) if weights else None).to(device.name)
     return judge_from(Path(arguments.judge), data) if arguments.judge else None

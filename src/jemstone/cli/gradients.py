@@ -17,6 +17,9 @@ from jemstone.report import draw_gradients, gradients_table
 __all__ = ["run"]
 
 
+_USUAL = 200  # images measured
+
+
 def run(argv: Sequence[str]) -> int:
     """Compare runs; see ``jemstone gradients --help``."""
     arguments = _parser().read(argv)
@@ -31,8 +34,9 @@ def run(argv: Sequence[str]) -> int:
     device = choose_for_judging(arguments.device, arguments.precision)
     runs = [Run.open(Path(folder)) for folder in arguments.runs]
     data = data_of(runs, arguments.data, arguments.data_root)
+    count = min(_USUAL, len(data.test)) if arguments.n is None else arguments.n
     found = compare_gradients(
-        runs, data, count=arguments.n, seed=arguments.seed, device=device, progress=say
+        runs, data, count=count, seed=arguments.seed, device=device, progress=say
     )
     if not speaks():
         return 0
@@ -53,7 +57,8 @@ def _parser() -> Parser:
         "jemstone gradients runs/classifier runs/robust-jem --out gradients.png",
     )
     parser.add_argument("runs", nargs="+", help="folders of runs, of one data set")
-    parser.add_argument("--n", type=int, default=200, help="images measured; ten are drawn")
+    told = "images measured, 200 or all that there are; ten are drawn"
+    parser.add_argument("--n", type=int | None, help=told)
     parser.add_argument("--data", type=str | None, help="by default the runs' own")
     parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
     parser.add_argument("--out", required=True, help="FILE.png")

@@ -17,7 +17,7 @@ from jemstone.data import DataSet, load, set_name
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, begin, device_for, duration, seconds_per_step
 from jemstone.functional.gaussian import lonely_classes
-from jemstone.recipes import Recipe, estimate, read_recipe, recipe_for, to_yaml
+from jemstone.recipes import Recipe, estimate, of_length, read_recipe, recipe_for, to_yaml
 from jemstone.training import Diverged, Interrupted, Processes, join
 
 __all__ = ["few_images", "run", "train_run"]
@@ -43,8 +43,9 @@ def _begin(argv: Sequence[str], processes: Processes) -> int:
     values = {f.name: getattr(fields, f.name) for f in _tunable()}
     recipe = dataclasses.replace(base, **values)
     if arguments.steps is not None:
-        optimisation = dataclasses.replace(recipe.optimisation, steps=arguments.steps)
-        recipe = dataclasses.replace(recipe, optimisation=optimisation)
+        sized = of_length(recipe, arguments.steps)
+        # A ramp that is asked for is taken at its word.
+        recipe = sized if recipe.ramp == base.ramp else dataclasses.replace(sized, ramp=recipe.ramp)
     if "--print_config" in argv:
         sys.stdout.write(to_yaml(recipe))
         return 0

@@ -12,6 +12,7 @@ from jemstone.archives import array_names, read_arrays
 from jemstone.data.cache import as_tensor
 from jemstone.data.image_set import DataSet, Images, UnknownSet
 from jemstone.errors import Mistake
+from jemstone.random import Generator
 
 __all__ = ["images_of", "load_npz", "load_unknown_npz"]
 
@@ -71,11 +72,24 @@ def load_npz(path: Path, name: str, flip: bool) -> DataSet:
         )
     arrays = read_arrays(path, _ALL, mapped=_IMAGES)
     train = images_of(arrays["train_images"], arrays["train_labels"], f"{path} (train)")
-    test = images_of(arrays["test_images"], arrays["test_labels"], f"{path} (test)")
+    test = _mixed(images_of(arrays["test_images"], arrays["test_labels"], f"{path} (test)"))
     count = int(train.labels.max()) + 1 if len(train) else 0
     if count > _MOST_CLASSES:
         raise Mistake(f"{path}: a label is {count - 1}, classes go up to {_MOST_CLASSES - 1}")
     return DataSet(name, train, test, tuple(str(k) for k in range(count)), flip)
+
+
+def _mixed(images: Images) -> Images:
+    """Return held-out images in another order where they come class by class.
+
+    The first few stand for all in many a figure, so they must not be of one class.
+    """
+    y = images.labels
+    runs, classes = len(y.unique_consecutive()), len(y.unique())
+    if not 1 < classes == runs < len(y):
+        return images
+    order = Generator(0).fold("order").permutation(len(y))
+    return Images(images.pixels[order], y[order])
 
 
 def load_unknown_npz(path: Path, name: str) -> UnknownSet:

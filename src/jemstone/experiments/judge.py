@@ -141,7 +141,12 @@ def judge_from(path: Path, data: DataSet) -> Judge:
             f"{len(data.classes)} of {data.shape[0]}: name a judge of that data"
         )
     model = model.float().eval()
-    return _named(model, data.name, path, accuracy(model, data.test))
+    try:
+        right = accuracy(model, data.test)
+    except RuntimeError as error:  # of a layer that has no pixels left
+        size = " x ".join(map(str, data.shape[1:]))
+        raise Mistake(f"{path} judges larger images than {size}, those of {data.name}") from error
+    return _named(model, data.name, path, right)
 
 
 def _small() -> Schooling:

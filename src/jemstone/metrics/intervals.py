@@ -85,7 +85,7 @@ def sample_intervals(
             torch.tensor([row[name] for row in drawn], dtype=torch.float64).std()
         )
         found[name] = [value - half, value + half]
-    parts = generator.fold("parts").permutation(count).chunk(_PARTS)
+    parts = generator.fold("parts").permutation(count).tensor_split(_PARTS)
     distances = torch.tensor([kernel_distance(real, fake[part]) for part in parts])
     middle, (low, high) = kernel_distance(real, fake), mean_interval(distances)
     found["kid"] = [middle - (high - low) / 2, middle + (high - low) / 2]

@@ -13,7 +13,7 @@ from jemstone.recipes.build import (
 from jemstone.recipes.check import check_data, checked
 from jemstone.recipes.estimate import Estimate, estimate, refuse_oversized
 from jemstone.recipes.papers import PAPERS, Figure, Paper
-from jemstone.recipes.schema import Recipe, changed, flattened
+from jemstone.recipes.schema import Recipe, changed, flattened, of_length
 from jemstone.recipes.yaml_files import read_recipe, recipe_from, to_yaml, write_recipe
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "checked",
     "estimate",
     "flattened",
+    "of_length",
     "read_recipe",
     "recipe_for",
     "recipe_from",

@@ -217,6 +217,18 @@ def changed(recipe: Recipe, fields: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
+def of_length(recipe: Recipe, steps: int) -> Recipe:
+    """Return the recipe for so many steps; the ramp of its attack has the same share of them.
+
+    Args:
+        recipe: of another length.
+        steps: of the optimiser.
+    """
+    whole = recipe.optimisation.steps
+    ramp = round(recipe.ramp * steps / whole) if whole else recipe.ramp
+    return changed(recipe, {"optimisation.steps": steps, "ramp": ramp})
+
+
 def _changed(part: Any, path: str, words: list[str], value: Any) -> Any:
     head, *rest = words
     known = [f.name for f in dataclasses.fields(part)] if dataclasses.is_dataclass(part) else []

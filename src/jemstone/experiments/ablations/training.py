@@ -16,7 +16,7 @@ from jemstone.experiments.sight import Eyes
 from jemstone.experiments.threats import attacked_images
 from jemstone.files import finite
 from jemstone.metrics import agreement, predictions, robust_accuracy
-from jemstone.recipes import Recipe, changed
+from jemstone.recipes import Recipe, changed, of_length
 from jemstone.samplers import madry_step
 from jemstone.training import Device, Diverged
 from jemstone.types import Generator
@@ -149,9 +149,7 @@ def train_ablations(
     Raises:
         Mistake: for a recipe that is no Robust JEM.
     """
-    asked, whole = training_questions(recipe), recipe.optimisation.steps
-    ramp = round(recipe.ramp * steps / whole) if whole else recipe.ramp
-    sized = changed(recipe, {"optimisation.steps": steps, "ramp": ramp})
+    asked, sized = training_questions(recipe), of_length(recipe, steps)
     kept: MutableMapping[str, Any] = {} if shelf is None else shelf
     found: dict[str, Any] = {}
     for number, (name, fields) in enumerate(variants(recipe).items()):

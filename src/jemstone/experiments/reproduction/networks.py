@@ -21,7 +21,7 @@ from jemstone.experiments.runs import Run
 from jemstone.experiments.store import Store
 from jemstone.functional.gaussian import count_numbers
 from jemstone.memory import refuse_beyond_memory
-from jemstone.recipes import Recipe
+from jemstone.recipes import Recipe, refuse_oversized
 from jemstone.training import Diverged, Interrupted, RunFolder
 
 __all__ = ["Trained", "check_runs", "train_networks"]
@@ -78,6 +78,15 @@ def check_runs(work: Work) -> None:
             path = work.run(network, seed)
             if _is_run(path):
                 _check_run(Run.open(path), sized, seed, work)
+        if not all(_is_run(work.run(network, seed)) for seed in work.plan.seeds):
+            refuse_oversized(
+                sized,
+                work.data.shape,
+                len(work.data.classes),
+                len(work.data.train),
+                work.training.memory,
+                work.data.resident,
+            )
         weights = _weights(work, network)
         if weights is not None:
             found.append(weights)

@@ -17,7 +17,7 @@ from jemstone.experiments.flow_runs import FLOWS
 from jemstone.experiments.reproduction.rows import NETWORKS, ROWS, networks_of
 from jemstone.experiments.sight import FEATURES
 from jemstone.files import check_new, read_json, write_json
-from jemstone.recipes import BUDGETS, Recipe, changed, recipe_for, to_yaml
+from jemstone.recipes import BUDGETS, Recipe, of_length, recipe_for, to_yaml
 
 __all__ = ["Plan"]
 
@@ -104,12 +104,12 @@ class Plan:
     @property
     def recipes(self) -> dict[str, Recipe]:
         """The recipes of all networks that are no flows, asked for or not, by name."""
-        fields = {} if self.steps is None else {"optimisation.steps": self.steps}
-        name = set_name(self.source)
+        name, steps = set_name(self.source), self.steps
         return {
-            network: changed(recipe_for(network, name, self.budget), fields)
+            network: recipe if steps is None else of_length(recipe, steps)
             for network in NETWORKS
             if network not in FLOWS
+            for recipe in (recipe_for(network, name, self.budget),)
         }
 
     @property
