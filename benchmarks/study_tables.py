@@ -6,6 +6,10 @@ import shlex
 from jemstone.experiments.ablations import train_ablations
 from jemstone.report.reproduction.words import amount, score
 
+_JUDGED = (
+    *("accuracy", "robust accuracy"),
+    *("IS / FID, energy", "agreement, energy", "recall, energy", "IS / FID, combined"),
+)
 _SAMPLED = ("is", "fid", "agreement", "recall")
 WALKS = {
     "energy-steps": "Robust JEM, energy",
@@ -101,18 +105,14 @@ def source(result):
 
 def radius(results):
     """Write what the radius of the training attack does to classifier and samples."""
-    heads = ("radius", "steps", "accuracy", "robust accuracy", "IS / FID, energy")
-    heads += ("agreement, energy", "recall, energy", "IS / FID, combined")
+    heads = ("radius", "steps", *_JUDGED)
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in sorted(results["rows"].values(), key=lambda row: (row["steps"], row["radius"])):
         cells = [f"{row['radius']:g}" if row["radius"] else "0, JEM++", f"{row['steps']:,}"]
         if "diverged" in row:
             cells += ["diverged"] * (len(heads) - len(cells))
         else:
-            energy, combined = row["energy"], row["combined"]
-            cells += [score(row[name], percent=True) for name in ("accuracy", "robust_accuracy")]
-            cells += [pair(energy), score(energy["agreement"], percent=True)]
-            cells += [score(energy["recall"]), pair(combined)]
+            cells += judged(row)
         lines.append("| " + " | ".join(cells) + " |")
     told = (
         f"`{results['data']}`, one seed, {results['samples']:,} samples from scratch, "
@@ -131,8 +131,7 @@ def longer(usual, longs):
         longs: what `benchmarks/recipes.py` measured of longer trainings, by name of the file,
             ``DATA-STEPS`` and more.
     """
-    heads = ("network", "steps", "accuracy", "robust accuracy", "IS / FID, energy")
-    heads += ("agreement, energy", "recall, energy", "IS / FID, combined")
+    heads = ("network", "steps", *_JUDGED)
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, model in (("jempp", "JEM++"), ("robust-jem", "Robust JEM")):
         rows = [_reproduced(usual, name)]
@@ -140,10 +139,7 @@ def longer(usual, longs):
             if name in of["recipes"]:
                 rows.append({"steps": int(file.split("-")[1]), **_measured(of, name)})
         for row in rows:
-            cells = [model, f"{row['steps']:,}"]
-            cells += [score(row[key], percent=True) for key in ("accuracy", "robust_accuracy")]
-            cells += [pair(row["energy"]), score(row["energy"]["agreement"], percent=True)]
-            cells += [score(row["energy"]["recall"]), pair(row["combined"])]
+            cells = [model, f"{row['steps']:,}", *judged(row)]
             lines.append("| " + " | ".join(cells) + " |")
     passes = usual["rows"][2]["cost"]["passes_per_image"]
     files = ", ".join(f"[{f}.json](results/{f}.json)" for f in (f"table1-{usual['data']}", *longs))
@@ -174,6 +170,18 @@ def _measured(results, name):
     for sampler in ("energy", "combined"):
         figures[sampler] = {key: row[f"{sampler}: {key}"] for key in _SAMPLED}
     return figures
+
+
+def judged(row):
+    """Write what is told of a network under the heads ``_JUDGED``."""
+    energy = row["energy"]
+    return [
+        *(score(row[name], percent=True) for name in ("accuracy", "robust_accuracy")),
+        pair(energy),
+        score(energy["agreement"], percent=True),
+        score(energy["recall"]),
+        pair(row["combined"]),
+    ]
 
 
 def pair(figures):

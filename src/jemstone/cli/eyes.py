@@ -11,6 +11,7 @@ from jemstone.data import DataSet
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments import FEATURES, Judge, judge_from
 from jemstone.metrics import Inception
+from jemstone.metrics.inception import check_channels
 from jemstone.training import Device
 
 __all__ = ["check_eye", "eye_options", "open_eye"]
@@ -64,8 +65,7 @@ def open_eye(
     """
     check_eye(arguments, features)
     if features == "inception":
-        if data.shape[0] not in (1, 3):
-            raise Mistake(f"Inception sees grey or colour, not {data.shape[0]} channels")
+        check_channels(data.shape[0])
         weights = arguments.inception_weights
         return Inception.load(Path(weights) if weights else None).to(device.name)
     return judge_from(Path(arguments.judge), data) if arguments.judge else None

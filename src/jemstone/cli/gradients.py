@@ -17,9 +17,6 @@ from jemstone.report import draw_gradients, gradients_table
 __all__ = ["run"]
 
 
-_USUAL = 200  # images measured
-
-
 def run(argv: Sequence[str]) -> int:
     """Compare runs; see ``jemstone gradients --help``."""
     arguments = _parser().read(argv)
@@ -34,9 +31,8 @@ def run(argv: Sequence[str]) -> int:
     device = choose_for_judging(arguments.device, arguments.precision)
     runs = [Run.open(Path(folder)) for folder in arguments.runs]
     data = data_of(runs, arguments.data, arguments.data_root)
-    count = min(_USUAL, len(data.test)) if arguments.n is None else arguments.n
     found = compare_gradients(
-        runs, data, count=count, seed=arguments.seed, device=device, progress=say
+        runs, data, count=arguments.n, seed=arguments.seed, device=device, progress=say
     )
     if not speaks():
         return 0

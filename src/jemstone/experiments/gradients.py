@@ -23,6 +23,7 @@ from jemstone.types import Generator
 
 __all__ = ["InputGradients", "compare_gradients", "data_of"]
 
+_USUAL = 200  # images measured
 _SHOWN = 10
 _ETMANN, _GANZ = "https://arxiv.org/abs/1905.04172", "https://arxiv.org/abs/2207.11378"
 _MEASURES = {
@@ -92,7 +93,7 @@ def compare_gradients(
     runs: Sequence[Run],
     data: DataSet,
     *,
-    count: int = 200,
+    count: int | None = None,
     seed: int = 0,
     device: Device | None = None,
     progress: Callable[[str], None] = lambda line: None,
@@ -107,7 +108,7 @@ def compare_gradients(
     Args:
         runs: one or more.
         data: whose held-out images are taken, classes in turn.
-        count: how many are measured.
+        count: how many are measured; by default 200, or all that there are.
         seed: of the choice of images.
         device: where to run; by default where the first run was trained, in float32.
         progress: hears what is done next.
@@ -116,6 +117,7 @@ def compare_gradients(
         Mistake: for too many or too few images, a run given twice, one of images of another shape
             or classes of another number, or a run without a checkpoint.
     """
+    count = min(_USUAL, len(data.test)) if count is None else count
     _check(runs, data, count)
     device = device or Device(runs[0].device.name)
     places = classes_in_turn(data.test.labels, Generator(seed).fold("gradients"))[:count]

@@ -26,7 +26,7 @@ from jemstone.errors import Mistake, brief
 from jemstone.files import is_file
 from jemstone.memory import refuse_beyond_memory
 
-__all__ = ["Inception"]
+__all__ = ["Inception", "check_channels"]
 
 _FILE = "weights-inception-2015-12-05-6726825d.pth"
 _DIGEST = "6726825d"  # how the SHA-256 of that file begins
@@ -86,9 +86,7 @@ class Inception(nn.Module):
         Raises:
             Mistake: for another number of channels than 1 or 3.
         """
-        channels = x.shape[1]
-        if channels not in (1, 3):
-            raise Mistake(f"Inception sees images of 1 or 3 channels, not of {channels}")
+        check_channels(x.shape[1])
         shown = to_bytes(x).expand(-1, 3, -1, -1)
         answers = [self.network(part) for part in shown.split(_AT_ONCE)]
         features, logits = (torch.cat(parts) for parts in zip(*answers, strict=True))
@@ -109,6 +107,16 @@ def _network(weights: dict[str, Tensor]) -> nn.Module:
         "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=file
     )
     return network
+
+
+def check_channels(channels: int) -> None:
+    """Refuse images that are neither grey nor colour.
+
+    Raises:
+        Mistake: for another number of channels than 1 or 3.
+    """
+    if channels not in (1, 3):
+        raise Mistake(f"Inception sees images of 1 or 3 channels, not of {channels}")
 
 
 def _read(path: Path) -> bytes:

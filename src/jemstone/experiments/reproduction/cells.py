@@ -50,7 +50,6 @@ REFERENCES = {
 }
 """What stands beside the samples, by id."""
 
-_GRADIENTS = 200  # images
 _SHOWN = 10  # of each class
 
 
@@ -229,12 +228,10 @@ class _Opened:
         """Measure how far input gradients line up with images and classes."""
         run, data = self.run, self.work.data
         assert run is not None
-        count = min(_GRADIENTS, len(data.test))
-        found = compare_gradients(
-            [run], data, count=count, seed=self.one.seed, device=self.work.judging
-        ).result["runs"][0]
+        result = compare_gradients([run], data, seed=self.one.seed, device=self.work.judging).result
+        (found,) = result["runs"]
         measured = {k: v["mean"] for k, v in found.items() if isinstance(v, dict) and "mean" in v}
-        return {"n": count, "flat": found["flat"], **measured}
+        return {"n": result["n"], "flat": found["flat"], **measured}
 
     def of_sampler(self, name: str) -> dict[str, Any]:
         """Draw samples, or take the buffer's, and judge them."""
