@@ -22,7 +22,7 @@ from state import command, commit
 from jemstone.data import load
 from jemstone.experiments import begin
 from jemstone.files import read_json, write_json
-from jemstone.functional.statistics import wilson_interval
+from jemstone.functional.confidence import wilson_interval
 from jemstone.metrics import agreement, predictions
 from jemstone.recipes import changed, recipe_for
 from jemstone.training import Device, Diverged, RunFolder, processor

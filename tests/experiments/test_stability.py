@@ -4,7 +4,7 @@ import pytest
 
 from jemstone.data import DataSet
 from jemstone.experiments.stability import short_recipe, stability
-from jemstone.functional.statistics import wilson_interval
+from jemstone.functional.confidence import wilson_interval
 from jemstone.training import Device
 
 TINY = {

@@ -5,19 +5,14 @@ import math
 import pytest
 import torch
 from prdc import compute_prdc
-from scipy import stats
 
 from jemstone.errors import Mistake
 from jemstone.functional.statistics import (
     at_bounds,
     checked,
     density_coverage,
-    mean_interval,
     nearest_distances,
-    newcombe_interval,
-    standard_error,
-    welch_interval,
-    wilson_interval,
+    rows_at_a_time,
     within_class_spread,
 )
 from jemstone.random import Generator
@@ -53,6 +48,30 @@ def test_bytes_are_as_good_as_floats() -> None:
     torch.testing.assert_close(near / 255, nearest_distances(x[:5] / 255, x[5:] / 255))
 
 
+def test_images_are_rows_whatever_their_shape() -> None:
+    x, y = normal(7, 3 * 4 * 4), normal(9, 3 * 4 * 4, stream=1)
+    tall, other = x.reshape(7, 4, 4, 3).movedim(-1, 1), y.reshape(9, 4, 4, 3).movedim(-1, 1)
+    torch.testing.assert_close(nearest_distances(tall, other), nearest_distances(x, y))
+    labels = torch.tensor([0, 0, 0, 1, 1, 1, 1])
+    assert within_class_spread(tall, labels) == pytest.approx(within_class_spread(x, labels))
+
+
+@pytest.mark.parametrize("numbers", [0, 1, 4096, 4097, 150_528, 10**8])
+def test_long_rows_are_compared_in_smaller_chunks(numbers: int) -> None:
+    rows = torch.empty(1, 1).expand(3, numbers)
+    chunk = rows_at_a_time(rows)
+    assert 1 <= chunk <= 2048
+    assert chunk == 1 or chunk * numbers <= 2**23
+    assert chunk == 2048 or (chunk + 1) * numbers > 2**23
+
+
+def test_a_spread_is_of_the_classes_that_count() -> None:
+    features, labels = normal(6, 3), torch.tensor([0, 0, 1, 1, 1, 2])
+    alone = within_class_spread(features[2:5], labels[2:5])
+    assert within_class_spread(features, labels, [1]) == alone
+    assert within_class_spread(features, labels, [0, 1]) != alone
+
+
 @pytest.mark.parametrize("k", [1, 5])
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (1.0, 0.3), (0.0, 3.0)])
 def test_density_and_coverage_are_those_of_prdc(k: int, shift: float, scale: float) -> None:
@@ -86,25 +105,6 @@ def test_spread_is_the_mean_over_classes() -> None:
     assert within_class_spread(10 * features + 3, labels) == pytest.approx(20)
 
 
-@pytest.mark.parametrize("values", [[1.0, 2.0], [0.1, 0.4, 0.2, 0.9, 0.5]])
-@pytest.mark.parametrize("confidence", [0.5, 0.95])
-def test_mean_interval_is_students(values: list[float], confidence: float) -> None:
-    assert standard_error(torch.tensor(values)) == pytest.approx(stats.sem(values), rel=1e-6)
-    expected = stats.t.interval(
-        confidence, len(values) - 1, loc=sum(values) / len(values), scale=stats.sem(values)
-    )
-    assert mean_interval(torch.tensor(values), confidence) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 7), (7, 7), (1, 1), (50, 100), (999, 1000)])
-@pytest.mark.parametrize("confidence", [0.5, 0.95])
-def test_wilson_interval_is_scipys(successes: int, n: int, confidence: float) -> None:
-    expected = stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    low, high = wilson_interval(successes, n, confidence)
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-    assert 0 <= low <= successes / n <= high <= 1
-
-
 ROWS = torch.ones(3, 2)
 
 
@@ -124,48 +124,8 @@ ROWS = torch.ones(3, 2)
         (lambda: density_coverage(ROWS, ROWS * math.inf, k=1), "finite"),
         (lambda: within_class_spread(ROWS, torch.tensor([0, 0, 1])), "class 1 has one image"),
         (lambda: within_class_spread(ROWS[:0], torch.tensor([])), "at least two images"),
-        (lambda: standard_error(torch.ones(1)), "at least two values"),
-        (lambda: mean_interval(torch.ones(2), 1.0), "between 0 and 1"),
-        (lambda: wilson_interval(3, 2), "3 of 2 is not a share"),
-        (lambda: wilson_interval(0, 0), "is not a share"),
-        (lambda: wilson_interval(1, 2, 0.0), "between 0 and 1"),
     ],
 )
 def test_what_cannot_be_computed_is_refused(wrong, words: str) -> None:
     with pytest.raises(Mistake, match=words):
         wrong()
-
-
-@pytest.mark.parametrize("confidence", [0.5, 0.95])
-@pytest.mark.parametrize(("n", "m", "scale"), [(2, 2, 1.0), (3, 5, 10.0), (30, 3, 0.1)])
-def test_an_interval_of_a_difference_is_welchs(
-    n: int, m: int, scale: float, confidence: float
-) -> None:
-    a, b = normal(1, n)[0].double(), 1.0 + scale * normal(1, m, stream=1)[0].double()
-    found = stats.ttest_ind(a.numpy(), b.numpy(), equal_var=False).confidence_interval(confidence)
-    expected = (float(found.low), float(found.high))
-    assert welch_interval(a, b, confidence) == pytest.approx(expected, rel=1e-9)
-
-
-def test_measurements_that_do_not_vary_differ_by_one_number() -> None:
-    assert welch_interval(torch.full((3,), 4.0), torch.full((2,), 1.0)) == (3.0, 3.0)
-    with pytest.raises(Mistake, match="at least two"):
-        welch_interval(torch.ones(3), torch.ones(1))
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "expected"),
-    [  # Newcombe 1998, table II, method 10
-        ((56, 70), (48, 80), (0.0524, 0.3339)),
-        ((9, 10), (3, 10), (0.1705, 0.8090)),
-        ((6, 7), (2, 7), (0.0582, 0.8062)),
-        ((5, 56), (0, 29), (-0.0381, 0.1926)),
-        ((10, 10), (0, 20), (0.6791, 1.0)),
-    ],
-)
-def test_an_interval_of_a_difference_of_shares_is_newcombes(
-    first: tuple[int, int], second: tuple[int, int], expected: tuple[float, float]
-) -> None:
-    assert newcombe_interval(first, second) == pytest.approx(expected, abs=6e-5)
-    low, high = newcombe_interval(second, first)
-    assert (-high, -low) == pytest.approx(expected, abs=6e-5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from jemstone.experiments.provenance import machine
-from jemstone.functional.statistics import wilson_interval
+from jemstone.functional.confidence import wilson_interval
 from jemstone.report import doubts, page
 from jemstone.training import Device, processor
 

@@ -13,8 +13,8 @@ from jemstone.data import DataSet, Images, load
 from jemstone.errors import Mistake
 from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.runs import Run
+from jemstone.functional.confidence import standard_error
 from jemstone.functional.energies import energy, grad_x
-from jemstone.functional.statistics import standard_error
 from jemstone.metrics import measure_alignment
 from jemstone.model import JointEnergyModel, Normalise
 from jemstone.nn.modes import held

@@ -20,7 +20,7 @@ from torch import Tensor
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.attack_bench import LOSSES, AttackBench, Standing
 from jemstone.functional.balls import Ball, ball
-from jemstone.functional.statistics import wilson_interval
+from jemstone.functional.confidence import wilson_interval
 from jemstone.metrics.attacks import check_images
 from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.laws import (

@@ -20,7 +20,7 @@ from jemstone.experiments.begin import begin
 from jemstone.experiments.runs import Run
 from jemstone.experiments.store import Shelf
 from jemstone.files import finite
-from jemstone.functional.statistics import wilson_interval
+from jemstone.functional.confidence import wilson_interval
 from jemstone.metrics import agreement, learnt_at, predictions
 from jemstone.recipes import Recipe, changed, recipe_for
 from jemstone.training import Device, Diverged, RunFolder

@@ -18,8 +18,8 @@ from jemstone.experiments.store import Store
 from jemstone.experiments.threats import attacked_images, radii
 from jemstone.experiments.walking import judge_walks
 from jemstone.files import finite
+from jemstone.functional.confidence import wilson_interval
 from jemstone.functional.energies import marginal
-from jemstone.functional.statistics import wilson_interval
 from jemstone.metrics import (
     agreement,
     calibration,

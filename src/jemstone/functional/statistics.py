@@ -1,17 +1,14 @@
-r"""What no library gives: neighbours, spreads, shares, and how sure a mean or a share is.
+r"""What no library gives: neighbours, spreads and shares of many rows of numbers.
 
 References:
     Naeem et al., "Reliable fidelity and diversity metrics for generative models", 2020,
     https://arxiv.org/abs/2002.09797
-    Wilson, "Probable inference, the law of succession, and statistical inference", 1927
-    Welch, "The generalization of Student's problem when several variances are involved", 1947
-    Newcombe, "Interval estimation for the difference between independent proportions", 1998
 """
 
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -23,14 +20,10 @@ __all__ = [
     "check",
     "checked",
     "density_coverage",
-    "mean_interval",
     "nearest_distances",
-    "newcombe_interval",
     "precise",
     "robust_scores",
-    "standard_error",
-    "welch_interval",
-    "wilson_interval",
+    "rows_at_a_time",
     "within_class_spread",
 ]
 
@@ -77,15 +70,16 @@ def checked(figure: str, least: int, *matrices: Tensor) -> list[Tensor]:
 
 
 def nearest_distances(
-    x: Tensor, reference: Tensor, *, exclude_self: bool = False, chunk: int = 2048
+    x: Tensor, reference: Tensor, *, exclude_self: bool = False, chunk: int | None = None
 ) -> Tensor:
     r"""Compute :math:`\min_j \|x_i - r_j\|_2`, exactly zero for a copy.
 
     Args:
-        x: N rows, (N, D), of any type; they are read in float64.
-        reference: M rows, (M, D).
+        x: N rows of D numbers, (N, ...), of any type; they are read in float64, a chunk at a time,
+            so that rows mapped from a file stay there.
+        reference: M rows of as many numbers, (M, ...).
         exclude_self: for ``x`` that is ``reference`` itself: row i is not its own neighbour.
-        chunk: rows compared at a time; memory holds ``chunk`` x ``chunk`` distances.
+        chunk: rows compared at a time; None for as many as take 0.4 GB.
 
     Returns:
         The distances in the rows' units, float64 (N,).
@@ -97,11 +91,12 @@ def nearest_distances(
         raise Mistake(f"there is no neighbour among {len(reference)} images: give more")
     if exclude_self and len(x) != len(reference):
         raise Mistake(f"{len(x)} images are not the {len(reference)} they are compared with")
+    chunk = chunk or rows_at_a_time(reference)
     nearest = torch.full((len(x),), math.inf, dtype=torch.float64, device=x.device)
     for rows in torch.split(torch.arange(len(x), device=x.device), chunk):
-        part = x[rows].double()
+        part = x[rows].flatten(1).double()
         for columns in torch.split(torch.arange(len(reference), device=x.device), chunk):
-            other = reference[columns].double()
+            other = reference[columns].flatten(1).double()
             distances = torch.cdist(part, other)
             if exclude_self:
                 distances[rows[:, None] == columns] = math.inf
@@ -112,6 +107,17 @@ def nearest_distances(
             exact = torch.where(shortest.isposinf(), shortest, exact)
             nearest[rows] = torch.minimum(nearest[rows], exact)
     return nearest
+
+
+def rows_at_a_time(rows: Tensor) -> int:
+    """Return how many rows to compare at a time: 2,048, or fewer where they are long.
+
+    Two chunks of them, and what is made of each, stay below 0.4 GB in float64.
+
+    Args:
+        rows: (N, ...).
+    """
+    return max(1, min(2048, 2**23 // max(1, rows[:1].numel())))
 
 
 def density_coverage(
@@ -155,19 +161,22 @@ def density_coverage(
     return inside / (k * len(fake)), float(covered.double().mean())
 
 
-def within_class_spread(features: Tensor, labels: Tensor) -> float:
+def within_class_spread(
+    features: Tensor, labels: Tensor, classes: Iterable[int] | None = None
+) -> float:
     r"""Compute the mean over classes of the mean of :math:`\|f_i - \bar f_{y_i}\|_2`.
 
     Args:
-        features: :math:`f`, (N, D), of any type.
+        features: :math:`f`, N rows of any shape, (N, ...), and type; a class is read at a time.
         labels: :math:`y`, int64 (N,).
+        classes: those that count; None for all that there are.
 
     Raises:
         Mistake: where a class has one member, which cannot spread, or there is none at all.
     """
     spreads = []
-    for k in labels.unique().tolist():
-        members = features[labels == k].double()
+    for k in labels.unique().tolist() if classes is None else classes:
+        members = features[labels == k].flatten(1).double()
         if len(members) < 2:
             raise Mistake(f"class {k} has one image: a spread needs at least two")
         spreads.append((members - members.mean(dim=0)).norm(dim=1).mean())
@@ -195,121 +204,3 @@ def robust_scores(values: Tensor) -> Tensor:
     # Where most values are one, the others are as far as rounding makes them.
     least = torch.finfo(values.dtype).eps * middle.abs().clamp(min=1.0)
     return ((values.double() - middle) / (1.4826 * spread).clamp(min=least)).to(values.dtype)
-
-
-def standard_error(values: Tensor) -> float:
-    r"""Compute :math:`s / \sqrt{n}`, the standard error of a mean.
-
-    Args:
-        values: independent measurements, (n,).
-
-    Raises:
-        Mistake: for fewer than two.
-    """
-    if len(values) < 2:
-        raise Mistake(f"a standard error needs at least two values, not {len(values)}")
-    return float(values.double().std()) / math.sqrt(len(values))
-
-
-def mean_interval(values: Tensor, confidence: float = 0.95) -> tuple[float, float]:
-    r"""Compute Student's interval for a mean, :math:`\bar v \pm t_{n-1} \, s / \sqrt{n}`.
-
-    >>> low, high = mean_interval(torch.tensor([1.0, 2.0, 3.0]))
-    >>> f"{low:.3f} {high:.3f}"
-    '-0.484 4.484'
-
-    Args:
-        values: independent measurements, (n,).
-        confidence: chance that such an interval holds the mean.
-
-    Raises:
-        Mistake: for fewer than two values, or a confidence outside (0, 1).
-    """
-    from scipy.special import stdtrit  # type: ignore[import-untyped,unused-ignore]
-
-    mean = float(values.double().mean())
-    half = standard_error(values) * float(stdtrit(len(values) - 1, _upper_tail(confidence)))
-    return mean - half, mean + half
-
-
-def welch_interval(a: Tensor, b: Tensor, confidence: float = 0.95) -> tuple[float, float]:
-    r"""Compute Welch's interval for a difference of means, :math:`\bar a - \bar b \pm t_\nu \, s`.
-
-    With :math:`s^2 = s_a^2 + s_b^2` of the two standard errors, and
-    :math:`\nu = s^4 / (s_a^4 / (n_a - 1) + s_b^4 / (n_b - 1))`.
-
-    Args:
-        a: independent measurements, (n_a,).
-        b: others, (n_b,).
-        confidence: chance that such an interval holds the difference.
-
-    Raises:
-        Mistake: for fewer than two values of either, or a confidence outside (0, 1).
-    """
-    from scipy.special import stdtrit  # type: ignore[import-untyped,unused-ignore]
-
-    difference = float(a.double().mean() - b.double().mean())
-    first, second = (standard_error(values) ** 2 for values in (a, b))
-    square, spread = first + second, first**2 / (len(a) - 1) + second**2 / (len(b) - 1)
-    # Where nothing varies, nothing is uncertain.
-    freedom = square**2 / spread if spread else 1.0
-    half = math.sqrt(square) * float(stdtrit(freedom, _upper_tail(confidence)))
-    return difference - half, difference + half
-
-
-def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    r"""Compute Wilson's interval for a share :math:`p`, honest near 0 and 1.
-
-    .. math:: \frac{p + z^2 / 2n \pm z \sqrt{p (1 - p) / n + z^2 / 4n^2}}{1 + z^2 / n}
-
-    >>> low, high = wilson_interval(0, 10)
-    >>> f"{low:.3f} {high:.3f}"
-    '0.000 0.278'
-
-    Args:
-        successes: how many of the trials; a tie may count half.
-        n: trials.
-        confidence: chance that such an interval holds the share.
-
-    Returns:
-        Lowest and highest, both in [0, 1].
-
-    Raises:
-        Mistake: for no trial, successes that are not among them, or a confidence outside (0, 1).
-    """
-    if not 0 <= successes <= n or n < 1:
-        raise Mistake(f"{successes} of {n} is not a share: give 0 <= successes <= n, n >= 1")
-    z = NormalDist().inv_cdf(_upper_tail(confidence))
-    p = successes / n
-    middle = p + z**2 / (2 * n)
-    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    scale = 1 + z**2 / n
-    # The interval holds p; rounding must not say otherwise at 0 and 1.
-    return max(0.0, min(p, (middle - half) / scale)), min(1.0, max(p, (middle + half) / scale))
-
-
-def newcombe_interval(
-    first: tuple[int, int], second: tuple[int, int], confidence: float = 0.95
-) -> tuple[float, float]:
-    r"""Compute Newcombe's interval for a difference of shares, :math:`p - q`, from Wilson's two.
-
-    Its lower end is :math:`p - q - \sqrt{(p - l_p)^2 + (u_q - q)^2}`.
-
-    Args:
-        first: successes and trials of :math:`p`.
-        second: of :math:`q`.
-        confidence: chance that such an interval holds the difference.
-
-    Raises:
-        Mistake: as :func:`wilson_interval` does.
-    """
-    (low, high), (lower, higher) = (wilson_interval(*s, confidence) for s in (first, second))
-    p, q = (successes / n for successes, n in (first, second))
-    return p - q - math.hypot(p - low, higher - q), p - q + math.hypot(high - p, q - lower)
-
-
-def _upper_tail(confidence: float) -> float:
-    """Return the quantile at which a two-sided interval ends."""
-    if not 0 < confidence < 1:
-        raise Mistake(f"a confidence lies between 0 and 1, not at {confidence}: 0.95 is usual")
-    return 0.5 + confidence / 2

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from jemstone.data import Images
 from jemstone.errors import Mistake
-from jemstone.functional.statistics import wilson_interval
+from jemstone.functional.confidence import wilson_interval
 from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.laws import Verdict
 from jemstone.metrics.scores import SCORES, scores, worst_scores

@@ -189,7 +189,7 @@ def compare(
             name: spread_ratio(mine, samples.labels, theirs, reference.labels)
             for name, mine, theirs in (
                 ("feature", samples.features, reference.features),
-                ("pixel", samples.pixels.flatten(1), reference.pixels.flatten(1)),
+                ("pixel", samples.pixels, reference.pixels),
             )
         },
     }
@@ -235,7 +235,7 @@ def nearest_to(train: Seen, images: Seen) -> dict[str, float]:
     Raises:
         Mistake: where there are no training images.
     """
-    pixels = nearest_distances(images.pixels.flatten(1), train.pixels.flatten(1))
+    pixels = nearest_distances(images.pixels, train.pixels)
     features = nearest_distances(images.features, train.features)
     return {
         "pixel": float(pixels.quantile(0.5)) / 255.0,
@@ -250,21 +250,19 @@ def spread_ratio(fake: Tensor, fake_labels: Tensor, real: Tensor, real_labels: T
     both kinds have two images of it.
 
     Args:
-        fake: features or pixels of samples, (M, D).
+        fake: features or pixels of samples, (M, ...).
         fake_labels: int64 (M,).
-        real: features or pixels of real images, (N, D).
+        real: features or pixels of real images, (N, ...).
         real_labels: int64 (N,).
 
     Raises:
         Mistake: where no class counts, or the real images of a class do not differ.
     """
-    classes = set.intersection(*(_repeated(labels) for labels in (fake_labels, real_labels)))
-    shared = torch.tensor(sorted(classes), dtype=torch.int64)
-    mine, theirs = torch.isin(fake_labels, shared), torch.isin(real_labels, shared)
-    yardstick = within_class_spread(real[theirs], real_labels[theirs])
+    shared = sorted(_repeated(fake_labels) & _repeated(real_labels))
+    yardstick = within_class_spread(real, real_labels, shared)
     if yardstick == 0:
         raise Mistake("the real images of each class are all alike: a spread has no yardstick")
-    return within_class_spread(fake[mine], fake_labels[mine]) / yardstick
+    return within_class_spread(fake, fake_labels, shared) / yardstick
 
 
 def _repeated(labels: Tensor) -> set[int]:

@@ -14,7 +14,7 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from jemstone.functional.statistics import mean_interval, standard_error, wilson_interval
+from jemstone.functional.confidence import mean_interval, standard_error, wilson_interval
 from jemstone.metrics.fidelity import inception_score, kernel_distance
 from jemstone.metrics.frechet import FrechetReference
 from jemstone.metrics.generation import Seen

@@ -18,7 +18,7 @@ from torch import Tensor
 from jemstone.data import Images
 from jemstone.errors import Mistake
 from jemstone.functional.balls import ball
-from jemstone.functional.statistics import wilson_interval
+from jemstone.functional.confidence import wilson_interval
 from jemstone.metrics.attacks import pgd_survivors
 from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import device_of

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
-from jemstone.functional.statistics import checked, nearest_distances, wilson_interval
+from jemstone.functional.confidence import wilson_interval
+from jemstone.functional.statistics import checked, nearest_distances, rows_at_a_time
 from jemstone.metrics.diversity import matched
 from jemstone.metrics.fidelity import frechet_distance
 from jemstone.metrics.generation import Seen, spread_ratio
@@ -32,7 +33,9 @@ _YARDSTICK = 2000  # held-out images
 _COMPARED = 5000  # rows of each set: their distances, 10,000 x 10,000, take 0.8 GB in float64
 
 
-def nearest_ratio(x: Tensor, train: Tensor, k: int = _NEIGHBOURS, *, chunk: int = 2048) -> Tensor:
+def nearest_ratio(
+    x: Tensor, train: Tensor, k: int = _NEIGHBOURS, *, chunk: int | None = None
+) -> Tensor:
     r"""Compute :math:`d_1 / \frac{1}{k - 1} \sum_{j=2}^k d_j` of the distances to k neighbours.
 
     It is near 0 for a copy of one training image, noisy or not, and near 1 for an image that is as
@@ -42,10 +45,10 @@ def nearest_ratio(x: Tensor, train: Tensor, k: int = _NEIGHBOURS, *, chunk: int 
         Carlini et al., 2023, https://arxiv.org/abs/2301.13188
 
     Args:
-        x: N rows of pixels or features, (N, D).
-        train: those of training images, (M, D).
+        x: N rows of pixels or features, (N, ...); they are read in float64, a chunk at a time.
+        train: those of training images, (M, ...).
         k: neighbours, at most M of them.
-        chunk: rows compared at a time.
+        chunk: rows compared at a time; None for as many as take 0.4 GB.
 
     Returns:
         The ratios, float64 (N,), between 0 and 1.
@@ -56,12 +59,13 @@ def nearest_ratio(x: Tensor, train: Tensor, k: int = _NEIGHBOURS, *, chunk: int 
     k = min(k, len(train))
     if k < 2:
         raise Mistake("a nearest training image has no rival among fewer than two: give more")
+    chunk = chunk or rows_at_a_time(train)
     found = []
     for rows in x.split(chunk):
-        part = rows.double()
+        part = rows.flatten(1).double()
         nearest = part.new_full((len(part), k), torch.inf)
         for others in train.split(chunk):
-            distances = torch.cdist(part, others.double())
+            distances = torch.cdist(part, others.flatten(1).double())
             nearest = torch.cat([nearest, distances], dim=1).topk(k, largest=False).values
         found.append(nearest)
     distances = torch.cat(found)
@@ -179,11 +183,10 @@ def _some(rows: Tensor, generator: Generator) -> Tensor:
 
 
 def _memorised(samples: Seen, reference: Seen, train: Seen) -> dict[str, Any]:
-    pixels = train.pixels.flatten(1)
-    usual = nearest_ratio(reference.pixels[:_YARDSTICK].flatten(1), pixels)
+    usual = nearest_ratio(reference.pixels[:_YARDSTICK], train.pixels)
     originals = usual[usual > 0]
     bound = float(originals.quantile(_QUANTILE)) if len(originals) else 0.0
-    recited = int((nearest_ratio(samples.pixels.flatten(1), pixels) <= bound).sum())
+    recited = int((nearest_ratio(samples.pixels, train.pixels) <= bound).sum())
     by_right = int((usual <= bound).sum())
     low, high = wilson_interval(recited, len(samples.pixels))
     _, most = wilson_interval(by_right, len(usual))
@@ -200,11 +203,11 @@ def _memorised(samples: Seen, reference: Seen, train: Seen) -> dict[str, Any]:
 
 
 def _not_diverse(samples: Seen, reference: Seen) -> dict[str, Any]:
-    mine, theirs = samples.pixels.flatten(1), reference.pixels.flatten(1)
+    mine, theirs = samples.pixels, reference.pixels
     some, others = matched(samples.labels, reference.labels)
     apart = [
         float(nearest_distances(x, x, exclude_self=True).median())
-        for x in (mine[some].double(), theirs[others].double())
+        for x in (mine[some], theirs[others])
     ]
     shares = {
         "spread_pixel": spread_ratio(mine, samples.labels, theirs, reference.labels),

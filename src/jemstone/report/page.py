@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jemstone.functional.statistics import newcombe_interval
+from jemstone.functional.confidence import newcombe_interval
 from jemstone.report.plots import plots
 from jemstone.report.rendering import render
 

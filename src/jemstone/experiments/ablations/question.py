@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from jemstone.errors import Mistake
-from jemstone.functional.statistics import standard_error
+from jemstone.functional.confidence import standard_error
 
 __all__ = ["Choice", "Question", "decide", "pooled"]
 

@@ -16,7 +16,7 @@ import torch
 
 from jemstone.experiments.reproduction.contrasts import CLAIMS, Contrast, Thing
 from jemstone.experiments.reproduction.rows import CONTROLS, NAMES
-from jemstone.functional.statistics import newcombe_interval, welch_interval
+from jemstone.functional.confidence import newcombe_interval, welch_interval
 
 __all__ = ["Values", "judge_claims"]
 

@@ -13,7 +13,7 @@ from jemstone.experiments.figures import FIGURES
 from jemstone.experiments.reproduction.cells import Cells
 from jemstone.experiments.reproduction.costs import COSTS
 from jemstone.experiments.reproduction.networks import Trained
-from jemstone.functional.statistics import standard_error
+from jemstone.functional.confidence import standard_error
 
 __all__ = ["Measured", "mean", "summary"]
 
