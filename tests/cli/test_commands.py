@@ -189,6 +189,30 @@ def test_print_config_is_a_config(tmp_path, capsys):
     assert "eps: 0.07" in printed
 
 
+@pytest.mark.parametrize(
+    ("lines", "argv", "told"),
+    [
+        ("name: jempp", ["robust-jem"], "is of recipe jempp, not robust-jem"),
+        ("name: jempp\nbudget: quick", ["--budget", "small"], "is of budget quick, not small"),
+        ("name: jempp\nbudget: quick", ["jempp", "--budget", "quick"], None),
+        ("name: jempp\nbudget: quick", [], None),
+        ("name: jempp", ["--budget", "quick"], None),
+        ("name: mine\nbudget: quick", ["jempp"], None),
+    ],
+)
+def test_a_config_and_the_command_line_do_not_disagree(tmp_path, capsys, lines, argv, told):
+    (tmp_path / "own.yaml").write_text(f"{lines}\n")
+    done = main(["train", *argv, "--config", str(tmp_path / "own.yaml"), "--print_config"])
+    out, err = capsys.readouterr()
+    if told is not None:
+        assert done != 0
+        assert told in err
+        return
+    assert done == 0
+    assert lines.splitlines()[0] in out
+    assert "budget: quick" in out
+
+
 def test_an_option_beats_the_config(tmp_path, capsys):
     (tmp_path / "part.yaml").write_text("attack:\n  eps: 0.07\n  steps: 3\n")
     argv = ["train", "jempp", "--config", str(tmp_path / "part.yaml"), "--attack.steps", "4"]

@@ -109,6 +109,10 @@ ARGUMENTS = {
     "a size that is none": (["train", "jem", "--resize", "0", "--out", "OUT"], "--resize"),
     "a size that is a word": (["train", "jem", "--resize", "big", "--out", "OUT"], "--resize"),
     "another size for a run": (["evaluate", "RUN", "--resize", "9", "--out", "x.json"], "--data"),
+    "another size for a run's gradients": (
+        ["gradients", "RUN", "--resize", "9", "--out", "x.png"],
+        "--data",
+    ),
     "no such device": (["train", "jem", "--device", "gpu", "--out", "OUT"], "cpu"),
     "no such precision": (["train", "jem", "--precision", "fp23", "--out", "OUT"], "fp32"),
     "resume nothing": (["train", "--resume", "nowhere"], "nowhere"),

@@ -102,6 +102,7 @@ def test_what_cannot_be_compared_is_refused(runs):
     with pytest.raises(Mistake, match="trained on different data \\(noise, other\\)"):
         data_of(strangers)
     assert data_of(strangers, "digits").name == "digits"
+    assert data_of(strangers, "digits", resize=9).shape == (1, 9, 9)
 
 
 def test_the_commit_is_that_of_the_code_or_none(monkeypatch, tmp_path):

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from jemstone.data import Images
+from jemstone.data import DataSet, Images
+from jemstone.errors import Mistake
 from jemstone.experiments import sight
-from jemstone.experiments.sight import look_once
-from jemstone.metrics import look
+from jemstone.experiments.sight import look_once, open_eyes, refuse_few
+from jemstone.metrics import compare, look
 
 
 class Eye:
@@ -94,3 +95,32 @@ def test_a_memory_of_fewer_images_is_made_anew(images, tmp_path, monkeypatch):
     eye = Eye()
     look_once(images.first(100), eye, "a test", tmp_path)
     assert len(look_once(images, eye, "a test", tmp_path).features) == 700
+
+
+@pytest.mark.parametrize(
+    ("count", "held_out", "words"),
+    [
+        (29, [0, 0, 1, 1, 2, 2], "at least 30 here, 10 a class"),
+        (30, [0, 0, 1, 1, 2], "holds out 5 images"),
+        (30, [0, 0, 1, 1, 2, 2], None),
+    ],
+)
+def test_what_has_no_figures_is_refused_before_and_nothing_else(images, count, held_out, words):
+    labels = torch.tensor(held_out, dtype=torch.int64)
+    test = Images(images.pixels[: len(labels)], labels)
+    data = DataSet("few", images, test, ("a", "b", "c"), flip=False)
+    if words is not None:
+        with pytest.raises(Mistake, match=words):
+            refuse_few(count, data)
+        return
+    refuse_few(count, data)
+    eyes = open_eyes(Eye(), data)
+    samples = look(Images(images.pixels[-count:], torch.arange(count) % 3), eyes.judge)
+    assert compare(samples, eyes.reference, eyes.learnt, eyes.yardstick)["fid"] > 0
+
+
+def test_no_two_of_a_class_are_too_few(images):
+    labels = torch.arange(7)
+    data = DataSet("alone", images, Images(images.pixels[:7], labels), tuple("abcdefg"), flip=False)
+    with pytest.raises(Mistake, match="two of them of one class"):
+        refuse_few(70, data)

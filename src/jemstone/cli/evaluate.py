@@ -22,6 +22,7 @@ from jemstone.experiments import (
     Store,
     case_of,
     case_of_run,
+    data_of,
     judge_case,
     load_classifier,
     refuse_strangers,
@@ -125,12 +126,10 @@ def _case(arguments: Namespace, processes: Processes) -> Case:
 
 def _data(arguments: Namespace, processes: Processes, opened: Run | None = None) -> DataSet:
     """Load the data that is asked for, or else the run's."""
-    root, size = arguments.data_root, arguments.resize
-    if arguments.data or opened is None:
-        return processes.in_turn(lambda: load(arguments.data, root, resize=size, told=say))
-    if size is not None:
-        raise Mistake("--resize goes with --data: a run's own images are as it was trained on")
-    return processes.in_turn(lambda: opened.data(root, told=say))
+    name, root, size = arguments.data, arguments.data_root, arguments.resize
+    if opened is None:
+        return processes.in_turn(lambda: load(name, root, resize=size, told=say))
+    return processes.in_turn(lambda: data_of([opened], name, root, size, say))
 
 
 def _baseline(arguments: Namespace) -> Run | None:

@@ -30,7 +30,7 @@ def run(argv: Sequence[str]) -> int:
     check_new(numbers)
     device = choose_for_judging(arguments.device, arguments.precision)
     runs = [Run.open(Path(folder)) for folder in arguments.runs]
-    data = data_of(runs, arguments.data, arguments.data_root)
+    data = data_of(runs, arguments.data, arguments.data_root, arguments.resize, say)
     found = compare_gradients(
         runs, data, count=arguments.n, seed=arguments.seed, device=device, progress=say
     )
@@ -57,6 +57,7 @@ def _parser() -> Parser:
     parser.add_argument("--n", type=int | None, help=told)
     parser.add_argument("--data", type=str | None, help="by default the runs' own")
     parser.add_argument("--data_root", type=str | None, help="folder that holds the data")
+    parser.add_argument("--resize", type=int | None, help="pixels to fit the images of --data to")
     parser.add_argument("--out", required=True, help="FILE.png")
     parser.add_argument("--json", type=str | None, help="FILE.json; by default beside --out")
     common_options(parser)

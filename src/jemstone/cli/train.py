@@ -17,7 +17,7 @@ from jemstone.data import DataSet, load, set_name
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, begin, device_for, duration, seconds_per_step
 from jemstone.functional.gaussian import lonely_classes
-from jemstone.recipes import Recipe, estimate, of_length, read_recipe, recipe_for, to_yaml
+from jemstone.recipes import PAPERS, Recipe, estimate, of_length, read_recipe, recipe_for, to_yaml
 from jemstone.training import Diverged, Interrupted, Processes, join
 
 __all__ = ["few_images", "run", "train_run"]
@@ -168,7 +168,15 @@ def _chosen(argv: Sequence[str]) -> Recipe:
     data = set_name(option_value(argv, "data", "digits"))
     budget = option_value(argv, "budget", partial.budget if partial else "small")
     base = recipe_for(name, data, budget)
-    return read_recipe(Path(config), base) if config else base
+    if not config:
+        return base
+    recipe = read_recipe(Path(config), base)
+    # A name that no recipe has is one's own, for what the file changes.
+    if name != recipe.name and recipe.name in PAPERS:
+        raise Mistake(f"{config} is of recipe {recipe.name}, not {name}: leave one of the two out")
+    if budget != recipe.budget:
+        raise Mistake(f"{config} is of budget {recipe.budget}, not {budget}: leave one out")
+    return recipe
 
 
 def _parser(base: Recipe) -> Parser:

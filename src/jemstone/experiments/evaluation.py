@@ -12,14 +12,13 @@ from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.drawing import refuse_many
 from jemstone.experiments.judge import Judge
 from jemstone.experiments.runs import Run
+from jemstone.experiments.sight import refuse_few
 from jemstone.experiments.suites import SUITES, judge_case
 from jemstone.metrics import Inception
 from jemstone.model import JointEnergyModel
 from jemstone.training import Device, Processes, RunFolder
 
 __all__ = ["case_of", "case_of_run", "evaluate"]
-
-_LEAST_PER_CLASS = 10
 
 
 def evaluate(
@@ -91,19 +90,16 @@ def case_of_run(
         options: as for :class:`Case`.
 
     Raises:
-        Mistake: for an unknown suite, too few samples, data of another shape than the run's, or a
-            baseline that is none.
+        Mistake: for an unknown suite, too few samples or held-out images, data of another shape
+            than the run's, or a baseline that is none.
     """
     _check_suite(settings)
-    if settings.count < _LEAST_PER_CLASS * run.classes:
-        raise Mistake(
-            f"figures of {settings.count} samples say little: ask for {_LEAST_PER_CLASS} a class"
-        )
     if (data.shape, len(data.classes)) != (run.gaussian.shape, run.classes):
         raise Mistake(
             f"{data.name} has {len(data.classes)} classes of {data.shape} images, the run "
             f"{run.classes} of {run.gaussian.shape}: judge it on data of its own shape"
         )
+    refuse_few(settings.count, data)
     refuse_many(settings.count, data.shape)
     device = device or Device(run.device.name)
     model = run.model().to(device.name)

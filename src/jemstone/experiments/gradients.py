@@ -67,17 +67,28 @@ class InputGradients(NamedTuple):
     rows: Mapping[str, Tensor]
 
 
-def data_of(runs: Sequence[Run], name: str | None = None, root: str | None = None) -> DataSet:
+def data_of(
+    runs: Sequence[Run],
+    name: str | None = None,
+    root: str | None = None,
+    resize: int | None = None,
+    told: Callable[[str], object] = lambda line: None,
+) -> DataSet:
     """Load the data set that runs share, or another one that all of them can read.
 
     Args:
         runs: one or more.
         name: of another data set than the one they were trained on.
         root: folder that holds it.
+        resize: height and width that its images are fitted into, if they are.
+        told: hears how far a long reading is.
 
     Raises:
-        Mistake: where none is named and the runs were trained on different ones.
+        Mistake: where none is named, and the runs were trained on different ones or images are to
+            be resized.
     """
+    if resize is not None and name is None:
+        raise Mistake("--resize goes with --data: a run's own images are as it was trained on")
     first = runs[0]
     for run in runs[1:] if name is None else ():
         if run.environment["data_fingerprint"] != first.environment["data_fingerprint"]:
@@ -86,7 +97,7 @@ def data_of(runs: Sequence[Run], name: str | None = None, root: str | None = Non
                 f"({first.environment['data']}, {run.environment['data']}): compare runs of one "
                 "data set, or name one for all with --data"
             )
-    return load(name, root) if name else first.data(root)
+    return load(name, root, resize=resize, told=told) if name else first.data(root, told)
 
 
 def compare_gradients(

@@ -15,7 +15,7 @@ from jemstone.experiments.judge import Judge
 from jemstone.files import read_tensors, write_tensors
 from jemstone.metrics import Inception, Seen, agreement, inception_score, look, nearest_to
 
-__all__ = ["FEATURES", "FEWEST", "Eyes", "look_once", "open_eyes"]
+__all__ = ["FEATURES", "FEWEST", "Eyes", "look_once", "open_eyes", "refuse_few"]
 
 FEATURES = ("judge", "inception")
 """Whose features figures of samples may stand on: the data's judge's, or Inception's."""
@@ -23,8 +23,35 @@ FEATURES = ("judge", "inception")
 FEWEST = 20
 """Images that have an Inception score: two for each of its ten parts."""
 
+_LEAST_PER_CLASS = 10  # samples
+_LEAST_HELD_OUT = 6  # density's balls reach from a held-out image to its fifth neighbour
+
 _LARGE = 5000  # images; fewer are looked at again
 _BATCH = 256
+
+
+def refuse_few(count: int, data: DataSet) -> None:
+    """Refuse too few samples, or held-out images, for figures, before any is drawn.
+
+    Args:
+        count: of samples, as ``--n`` asks for.
+        data: whose held-out images they are compared with.
+
+    Raises:
+        Mistake: saying how many there are to be.
+    """
+    least = _LEAST_PER_CLASS * len(data.classes)
+    if count < least:
+        raise Mistake(
+            f"figures of {count} samples say little: --n is at least {least} here, "
+            f"{_LEAST_PER_CLASS} a class"
+        )
+    held_out = data.test.labels
+    if len(held_out) < _LEAST_HELD_OUT or int(held_out.bincount().max()) < 2:
+        raise Mistake(
+            f"{data.name} holds out {len(held_out)} images: figures of samples need "
+            f"{_LEAST_HELD_OUT}, two of them of one class"
+        )
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,7 @@ import pytest
 import torch
 
 from jemstone.experiments.figures import FIGURES
-from jemstone.experiments.reproduction import (
-    MATRIX,
-    ROWS,
-    reproduce,
-)
+from jemstone.experiments.reproduction import MATRIX, ROWS, cells, reproduce
 from jemstone.experiments.reproduction.rows import CONTROLS
 from jemstone.files import read_tensors, write_tensors
 from jemstone.training import Device, Interrupted, Quiet
@@ -163,17 +159,23 @@ def test_what_is_done_is_not_done_again(work, judge, last):
     assert {p: p.stat().st_mtime_ns for p in (work(**few).out).rglob("*.safetensors")} == files
 
 
-def test_a_network_of_other_weights_is_judged_again(work, judge, last):
+def test_a_network_of_other_weights_is_judged_again(work, judge, last, monkeypatch):
     few = {"seeds": (0,), "rows": ("robust-classifier",)}
+    monkeypatch.setattr(cells, "source_commit", lambda: "before")
     first = last(work(**few), judge).result
     asked = work(**few)
     (run,) = [run for run in (asked.out / "runs").iterdir() if run.name == "robust-classifier-0"]
     file = run / "checkpoint" / "model.safetensors"
-    write_tensors(file, {name: -value for name, value in read_tensors(file).items()})
+    kept = read_tensors(file)
+    write_tensors(file, {name: -x if x.dim() > 1 else x for name, x in kept.items()})
     lines = []
+    monkeypatch.setattr(cells, "source_commit", lambda: "after")
     second = last(work(progress=lines.append, **few), judge).result
     again = {line.split(": ")[1].split(",")[0] for line in lines if line.startswith("cell")}
     assert again == {"robust-classifier"}
+    assert not [line for line in lines if "failed" in line]
+    assert first["judged_at"] == ["before"]
+    assert second["judged_at"] == ["after", "before"]
     assert second["rows"][0]["fid"] != first["rows"][0]["fid"]
     bf16 = dataclasses.replace(asked, judging=Device(bf16=True))
     assert bf16.key(judge, bf16.judging) != asked.key(judge, asked.judging)

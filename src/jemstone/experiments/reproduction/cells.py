@@ -17,6 +17,7 @@ from jemstone.experiments.drawing import balanced_labels, draw
 from jemstone.experiments.evaluation import case_of_run
 from jemstone.experiments.figures import figures_of
 from jemstone.experiments.gradients import classes_in_turn, compare_gradients
+from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.reproduction.costs import drawn
 from jemstone.experiments.reproduction.networks import Trained
 from jemstone.experiments.reproduction.rows import CONTROLS, MATRIX
@@ -66,7 +67,7 @@ def judge_cells(work: Work, trained: Sequence[Trained], eyes: Eyes) -> Cells:
     # A network that was trained or adopted anew is judged anew.
     weights = {(one.network, one.seed): one.weights_sha256 for one in trained}
     asked = _asked(work, [one for one in trained if one.status == "done"], eyes)
-    count = len(asked)
+    count, commit = len(asked), source_commit()
     for number, cell in enumerate(list(asked)):
         # Taken out, so that a network is let go after the last of its cells.
         name, judge = "-".join(map(str, cell)), asked.pop(cell)
@@ -75,7 +76,7 @@ def judge_cells(work: Work, trained: Sequence[Trained], eyes: Eyes) -> Cells:
         if name not in known or known[name].get("weights_sha256") != judged:
             work.progress(f"cell {number + 1} of {count}: {network}, {what}, seed {seed}")
             try:
-                known[name] = {**finite(judge()), "weights_sha256": judged}
+                known[name] = {**finite(judge()), "weights_sha256": judged, "commit": commit}
                 kept.write(name, known[name])
             except Exception as error:
                 if of_the_environment(error):

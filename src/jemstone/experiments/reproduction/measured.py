@@ -68,6 +68,11 @@ class Measured:
                 held[law] = held.get(law, True) and passed
         return held
 
+    @property
+    def commits(self) -> list[str]:
+        """The commits that cells were judged at: a folder may be gone on with for long."""
+        return sorted({cell["commit"] for cell in self.cells.values() if cell.get("commit")})
+
     def errors(self, network: str, what: str) -> dict[str, str]:
         """Return why seeds that were trained could not be judged, by seed."""
         found = {

@@ -23,7 +23,6 @@ __all__ = ["Plan"]
 
 _SAMPLES = {"paper": 50_000}
 _USUAL_SAMPLES = 1000
-_LEAST_PER_CLASS = 10
 _FILE = "plan.json"
 
 
@@ -149,19 +148,6 @@ class Plan:
             words += ["--steps", str(self.steps)]
         words += [f"--{name}" for name in ("ablations", "stability") if getattr(self, name)]
         return shlex.join([*words, "--out", "DIR"])
-
-    def check(self, data: DataSet) -> None:
-        """Refuse what does not fit the data.
-
-        Raises:
-            Mistake: for too few samples.
-        """
-        least = _LEAST_PER_CLASS * len(data.classes)
-        if self.count < least:
-            raise Mistake(
-                f"figures of {self.count} samples say little: --n is at least {least} here, "
-                f"{_LEAST_PER_CLASS} a class"
-            )
 
     def joined(self, out: Path, data: DataSet) -> Plan:
         """Return this plan together with what its folder was asked for before.

@@ -19,7 +19,7 @@ from jemstone.experiments.reproduction.rows import MATRIX
 from jemstone.experiments.reproduction.table import table
 from jemstone.experiments.reproduction.trajectory import trajectory
 from jemstone.experiments.reproduction.work import Work
-from jemstone.experiments.sight import Eyes, open_eyes
+from jemstone.experiments.sight import Eyes, open_eyes, refuse_few
 from jemstone.experiments.stability import stability
 from jemstone.experiments.store import Shelf
 from jemstone.files import read_tensors
@@ -55,7 +55,7 @@ def check_work(work: Work) -> None:
     Raises:
         Mistake: saying what.
     """
-    work.plan.check(work.data)
+    refuse_few(work.plan.count, work.data)
     check_runs(work)
 
 

@@ -50,6 +50,7 @@ def table(
     return {
         "command": plan.command,
         "commit": source_commit(),
+        "judged_at": measured.commits,
         "data": work.data.name,
         "classes": list(work.data.classes),
         "budget": plan.budget,
