@@ -24,12 +24,13 @@ _SMALLEST = 5  # the curve begins at this part of the samples
 
 
 class FrechetReference:
-    r"""Measure Fréchet distances to one set of real images, its root taken once.
+    r"""Measure Fréchet distances to one set of real images, its covariance factored once.
 
-    With :math:`R^2 = \Sigma` of the real features and :math:`A` the centred samples times
-    :math:`R`, over :math:`\sqrt{M - 1}`, :math:`\mathrm{tr} (\Sigma \Sigma')^{1/2}` is the sum of
-    :math:`A`'s singular values. It is :func:`~jemstone.metrics.frechet_distance`, to rounding, in a
-    fraction of the time.
+    With :math:`F^\top F = \Sigma` of the real features and :math:`G^\top G = \Sigma'` of the
+    samples, :math:`\mathrm{tr} (\Sigma \Sigma')^{1/2}` is the sum of :math:`G F^\top`'s singular
+    values. Of few images the centred features themselves are the factor, and no D x D matrix is
+    taken apart. It is :func:`~jemstone.metrics.frechet_distance`, to rounding, in a fraction of
+    the time.
 
     Args:
         real: features of real images, (N, D).
@@ -41,10 +42,11 @@ class FrechetReference:
     def __init__(self, real: Tensor) -> None:
         (real,) = checked("a Fréchet distance", 2, real)
         self.mean = real.mean(dim=0)
-        covariance = (real - self.mean).T @ (real - self.mean) / (len(real) - 1)
-        self.trace = covariance.trace()
-        values, vectors = torch.linalg.eigh(covariance)
-        self.root = vectors * values.clamp_min(0.0).sqrt() @ vectors.T
+        self.factor = (real - self.mean) / (len(real) - 1) ** 0.5
+        self.trace = self.factor.square().sum()
+        if len(real) > real.shape[1]:
+            values, vectors = torch.linalg.eigh(self.factor.T @ self.factor)
+            self.factor = (vectors * values.clamp_min(0.0).sqrt()).T
 
     def distance(self, fake: Tensor) -> float:
         """Return the distance of samples.
@@ -62,11 +64,11 @@ class FrechetReference:
                 "let one judge look at both"
             )
         mean = fake.mean(dim=0)
-        centred = (fake - mean) / (len(fake) - 1) ** 0.5
-        turned = centred @ self.root
-        gram = turned.T @ turned if len(fake) > fake.shape[1] else turned @ turned.T
+        factor = (fake - mean) / (len(fake) - 1) ** 0.5
+        both = factor @ self.factor.T
+        gram = both.T @ both if both.shape[0] > both.shape[1] else both @ both.T
         shared = torch.linalg.eigvalsh(gram).clamp_min(0.0).sqrt().sum()
-        spread = self.trace + centred.square().sum() - 2.0 * shared
+        spread = self.trace + factor.square().sum() - 2.0 * shared
         return float((mean - self.mean).square().sum() + spread)
 
 
