@@ -17,8 +17,8 @@ quickstart: $(VENV)/.user ## train, sample, evaluate and draw on a small data se
 test: lint ## lint, then the tests (not those marked slow, gpu or stress)
 	$(BIN)/python -m pytest
 
-stress: $(VENV)/.dev ## the long counts
-	$(BIN)/python -m pytest -m stress --timeout 0
+stress: $(VENV)/.dev ## the long counts, and the slow tests
+	$(BIN)/python -m pytest -m "stress or slow" --timeout 0
 
 lint: $(VENV)/.dev ## style, formatting, types, and which room imports which
 	$(BIN)/ruff check .

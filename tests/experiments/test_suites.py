@@ -4,7 +4,9 @@ import importlib.util
 import json
 import re
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -26,6 +28,7 @@ from jemstone.metrics import SCORES
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet
 from jemstone.report import doubts, page
+from jemstone.training import Device
 
 SMALL = Settings("full", attacked=6, unknown=("constant",), strangers=12)
 
@@ -106,7 +109,7 @@ def test_what_is_done_is_not_done_again(case, few_steps, tmp_path, monkeypatch):
     assert not (tmp_path / "parts").exists()
 
 
-def test_parts_of_other_weights_settings_or_data_are_not_taken(case, data, tmp_path):
+def test_parts_of_another_case_are_not_taken(case, data, eye, tmp_path):
     Store(tmp_path, case.key).write("classification", {"accuracy": 1.0})
     same = case_of(case.model, data, SMALL)
     others = [
@@ -117,11 +120,24 @@ def test_parts_of_other_weights_settings_or_data_are_not_taken(case, data, tmp_p
             DataSet("digits", data.train, data.test.first(39), data.classes, False),
             SMALL,
         ),
+        replace(case, baseline=JointEnergyModel(ConvNet(1, 10, 2)).eval()),
+        replace(case, judge=eye),
+        replace(case, device=Device(bf16=True)),
     ]
     assert same.key == case.key
     assert Store(tmp_path, same.key).read() == {"classification": {"accuracy": 1.0}}
     for other in others:
         assert Store(tmp_path, other.key).read() == {}
+
+
+def test_unknown_images_are_known_by_their_pixels(case, data, tmp_path):
+    keys = []
+    for grey in (0, 0, 1):
+        images = np.full((3, 8, 8), grey, dtype=np.uint8)
+        np.savez(tmp_path / "strange.npz", test_images=images)
+        asked = replace(SMALL, unknown=(str(tmp_path / "strange.npz"),))
+        keys.append(case_of(case.model, data, asked).key)
+    assert keys[0] == keys[1] != keys[2]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"key": "k"}', '{"key": "k", "part": 3}'])
