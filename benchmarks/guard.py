@@ -49,8 +49,8 @@ def measured(norm, rate, seed, arm, arguments, data, state):
     file = folder.with_name(f"{folder.name}.json")
     if file.is_file():
         result = read_json(file)
-        if result["commit"] != state:
-            sys.exit(f"{file} is of another state of the code: choose other --runs")
+        if (result["commit"], result.get("steps")) != (state, arguments.steps):
+            sys.exit(f"{file} is of another state of the code, or length: choose other --runs")
         return result
     fields = SMALL | {
         "network.norm": norm,
@@ -73,6 +73,7 @@ def measured(norm, rate, seed, arm, arguments, data, state):
         "commit": state,
         "norm": norm,
         "learning_rate": rate,
+        "steps": arguments.steps,
         "seed": seed,
         "arm": arm,
         "well": accuracy is not None and accuracy > LEAST_ACCURACY,

@@ -52,7 +52,10 @@ def measured(folder, column, data, seed, samples):
         seen = ("log_density", "predicted", "points", "labels")
         write_tensors(picture, {name: getattr(panel, name) for name in seen})
         write_json(file, {**panel.figures, "run": column, "commit": commit()})
-    return Landscape(title=column, figures=read_json(file), **read_tensors(picture))
+    figures = read_json(file)
+    if {row["n"] for row in figures["samplers"]} != {samples}:
+        sys.exit(f"{file} is of another number of samples: choose another --runs")
+    return Landscape(title=column, figures=figures, **read_tensors(picture))
 
 
 def flat(figures):

@@ -18,7 +18,7 @@ from state import command, commit
 from jemstone.data import load, set_name
 from jemstone.errors import Mistake
 from jemstone.experiments import Run, begin, evaluate, judge_from
-from jemstone.files import read_json, write_json
+from jemstone.files import read_json, sha256_of, write_json
 from jemstone.recipes import PAPERS, recipe_for
 from jemstone.training import Diverged, RunFolder
 
@@ -34,8 +34,11 @@ def judged(name, seed, arguments):
     kept = read_json(file)
     of = {"data": kept.get("data"), "samples": kept.get("samples")}
     asked = {"data": set_name(arguments.data), "samples": arguments.n}
+    if arguments.judge:
+        of["judge"] = kept.get("judge", {}).get("sha256")
+        asked["judge"] = sha256_of(Path(arguments.judge))
     if "diverged" not in kept and of != asked:
-        sys.exit(f"{file} is of other data or samples: choose another --runs")
+        sys.exit(f"{file} is of other data, samples or judge: choose another --runs")
     return kept | {"seconds_per_step": pace(folder)}
 
 
@@ -87,15 +90,15 @@ def summary(results):
         rows[key] = [r["robust_accuracy"][number]["value"] for r in well]
     if well[0]["robust_accuracy"][0]["n"] != well[0]["n"]:
         rows["attacked"] = [r["robust_accuracy"][0]["n"] for r in well]
-    for number, sampled in enumerate(well[0]["generation"]):
+    drawn = [row for r in well for row in r["generation"]]
+    for sampler in dict.fromkeys(row["sampler"] for row in drawn):
+        own = [row for row in drawn if row["sampler"] == sampler]
         for figure in ("is", "fid", "kid", "precision", "recall", "coverage", "agreement"):
-            values = [r["generation"][number][figure] for r in well]
-            rows[f"{sampled['sampler']}: {figure}"] = values
-        near = [r["generation"][number]["nearest_neighbour"] for r in well]
+            rows[f"{sampler}: {figure}"] = [row[figure] for row in own]
+        near = [row["nearest_neighbour"] for row in own]
         ratios = [n["pixel"] / n["pixel_held_out"] for n in near]
-        rows[f"{sampled['sampler']}: nearest / held-out"] = ratios
-        spreads = [r["generation"][number]["spread"]["pixel"] for r in well]
-        rows[f"{sampled['sampler']}: spread / data"] = spreads
+        rows[f"{sampler}: nearest / held-out"] = ratios
+        rows[f"{sampler}: spread / data"] = [row["spread"]["pixel"] for row in own]
     return {name: mean_and_deviation(values) for name, values in rows.items()}
 
 

@@ -151,10 +151,12 @@ def ranks(results):
         cells += [f"{row['figures'][name]['mean']:.2f}" for name in heads[4:]]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     file = f"results/gaussian-rank-{results['data']}.json"
+    seeds = len(results["seeds"])
     lines += [
         "",
-        f"`{results['data']}`, {results['samples']:,} draws by each of {len(results['seeds'])} "
-        f"seeds, {results['held_out']:,} held-out images, features of `{results['features']}`. "
+        f"`{results['data']}`, {results['samples']:,} draws by "
+        f"{f'each of {seeds} seeds' if seeds > 1 else 'one seed'}, {results['held_out']:,} "
+        f"held-out images, features of `{results['features']}`. "
         f"From [docs/{file}]({file}).",
     ]
     return "\n".join(lines)

@@ -90,6 +90,11 @@ ARGUMENTS = {
     ),
     "a folder below a file": (["train", "jem", "--out", "RUN/recipe.yaml/run"], "is a file"),
     "a sample below a file": (["sample", "RUN", "--out", "RUN/recipe.yaml/x.png"], "is a file"),
+    "a ramp beyond the end": (
+        ["train", "robust-jem", "--ramp", "50", "--optimisation.steps", "40", "--out", "OUT"],
+        "the run has 40 steps",
+    ),
+    "a walk that stays": (["train", "jem", "--walk.step_size", "0", "--out", "OUT"], "has to move"),
     "resume without a folder": (["train", "--resume"], "--resume"),
     "too few samples to judge": (["evaluate", "RUN", "--n", "3", "--out", "x.json"], "10 a class"),
     "samples below zero": (["evaluate", "RUN", "--n", "-5", "--out", "x.json"], "10 a class"),
@@ -160,6 +165,13 @@ ARGUMENTS = {
     "a model without weights": (
         ["evaluate", "--model", "a:b", "--data", "digits", "--out", "x.json"],
         "--weights",
+    ),
+    "a judge of nothing that is drawn": (
+        [
+            *("evaluate", "--model", "a:b", "--weights", "c", "--data", "digits"),
+            *("--features", "inception", "--out", "x.json"),
+        ],
+        "go with a run",
     ),
     "weights without a model": (
         ["evaluate", "RUN", "--weights", "x.safetensors", "--out", "x.json"],

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from jemstone.data import fingerprint, load
+from jemstone.data import fingerprint, load, load_unknown
 from jemstone.errors import Mistake
 
 
@@ -242,6 +242,8 @@ def test_held_out_images_that_come_class_by_class_are_mixed(labels, tmp_path):
     assert sorted(first) == list(range(8)) != first
     assert mixed.test.labels.tolist() == [labels[place] for place in first]
     assert len(mixed.test.first(5).labels.unique()) > 1
+    strange = load_unknown(str(tmp_path / "sorted.npz")).images
+    assert strange.pixels[:, 0, 0, 0].tolist() == first
     assert torch.equal(mixed.train.labels, torch.from_numpy(y))
     own = [0, 3, 6, 1, 4, 7, 2, 5]
     assert loaded(np.array(own), "any.npz").test.pixels[:, 0, 0, 0].tolist() == own

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from jemstone.data import DataSet, Images
+from jemstone.errors import Mistake
 from jemstone.experiments import PARTS, Settings, case_of
 from jemstone.experiments.threats import attacked_images, radii
 from jemstone.model import JointEnergyModel
@@ -56,18 +57,34 @@ def test_a_row_says_how_many_images_were_attacked(attacked, count, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("channels", "settings", "expected"),
+    ("channels", "side", "settings", "expected"),
     [
-        (1, Settings("full"), [("linf", [0.1]), ("l2", [0.5])]),
-        (3, Settings("full"), [("linf", [8 / 255, 8 / 255]), ("l2", [0.5])]),
-        (1, Settings("full", norm="l2"), [("l2", [0.5])]),
-        (3, Settings("full", eps=0.02), [("linf", [0.02])]),
-        (1, Settings("full", norm="l2", eps=1.0), [("l2", [1.0])]),
+        (1, 8, Settings("full"), [("linf", [0.1]), ("l2", [0.5])]),
+        (3, 8, Settings("full"), [("linf", [8 / 255, 8 / 255]), ("l2", [0.5])]),
+        (1, 8, Settings("full", norm="l2"), [("l2", [0.5])]),
+        (3, 8, Settings("full", eps=0.02), [("linf", [0.02])]),
+        (1, 8, Settings("full", norm="l2", eps=1.0), [("l2", [1.0])]),
+        (1, 4, Settings("full"), [("linf", [0.1])]),  # too small for Square in L2
+        (1, 4, Settings("full", norm="l2"), None),
     ],
 )
-def test_the_full_suite_attacks_in_both_norms_unless_one_is_asked_for(channels, settings, expected):
+def test_the_full_suite_attacks_in_both_norms_unless_one_is_asked_for(
+    channels, side, settings, expected
+):
     name = "digits" if channels == 1 else "photographs"
-    shown = Images(torch.zeros(8, channels, 8, 8, dtype=torch.uint8), torch.arange(8))
+    shown = Images(torch.zeros(8, channels, side, side, dtype=torch.uint8), torch.arange(8))
     data = DataSet(name, shown, shown, tuple("abcdefgh"), False)
     model = JointEnergyModel(ConvNet(channels, 8, 2)).eval()
-    assert case_of(model, data, settings).threats == expected
+    if expected is None:
+        with pytest.raises(Mistake, match="--norm linf"):
+            case_of(model, data, settings)
+    else:
+        assert case_of(model, data, settings).threats == expected
+
+
+@pytest.mark.parametrize(("asked", "eps"), [(None, 0.1), (0.3, 0.3)])
+def test_unknown_images_are_attacked_in_the_ball_that_is_asked_for(asked, eps):
+    shown = Images(torch.zeros(8, 1, 8, 8, dtype=torch.uint8), torch.arange(8))
+    data = DataSet("digits", shown, shown, tuple("abcdefgh"), False)
+    model = JointEnergyModel(ConvNet(1, 8, 2)).eval()
+    assert case_of(model, data, Settings("full", eps=asked)).linf_eps == eps

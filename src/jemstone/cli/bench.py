@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
         progress=say,
         seed=arguments.seed,
     )
-    about = {"command": f"jemstone bench {' '.join(argv)}", "seed": arguments.seed}
+    about = {"command": shlex.join(["jemstone", "bench", *argv]), "seed": arguments.seed}
     write_json(out, {**about, "commit": source_commit(), "quick": arguments.quick, **result})
     print(out)
     return 0

@@ -15,6 +15,7 @@ from jemstone.cli.parser import Parser, choose_for_judging, common_options
 from jemstone.data import DataSet, load
 from jemstone.errors import Mistake
 from jemstone.experiments import (
+    FEATURES,
     SUITES,
     Case,
     Run,
@@ -111,6 +112,9 @@ def _case(arguments: Namespace, processes: Processes) -> Case:
         return case_of_run(opened, data, settings, baseline=_baseline(arguments), **options)
     if arguments.weights is None or arguments.data is None:
         raise Mistake("--model needs --weights FILE.safetensors and --data NAME")
+    eye = (arguments.judge, arguments.inception_weights)
+    if any(eye) or arguments.features != FEATURES[0]:
+        raise Mistake("--judge, --features and --inception_weights go with a run: no other draws")
     data = _data(arguments, processes)
     weights = Path(arguments.weights)
     model = load_classifier(arguments.model, weights, arguments.mean, arguments.std)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from jemstone.cli.console import say
 from jemstone.cli.parser import Parser, choose_for_judging, common_options
 from jemstone.errors import Mistake
-from jemstone.experiments import Landscape, Run, data_landscape, landscape
+from jemstone.experiments import Landscape, Run, data_landscape, landscape, source_commit
 from jemstone.files import check_new, write_json
 from jemstone.recipes import SAMPLERS
 from jemstone.report import draw_landscapes
@@ -56,6 +57,8 @@ def run(argv: Sequence[str]) -> int:
     write_json(
         figures,
         {
+            "command": shlex.join(["jemstone", "landscape", *argv]),
+            "commit": source_commit(),
             "seed": arguments.seed,
             "samples": arguments.samples,
             "data": [row[0].figures for row in rows.values()],

@@ -14,7 +14,7 @@ from jemstone.cli.train import train_run
 from jemstone.data import DataSet, Images, load
 from jemstone.experiments import Run, begin, draw, evaluate
 from jemstone.files import read_json, write_json
-from jemstone.recipes import changed, recipe_for
+from jemstone.recipes import of_length, recipe_for
 from jemstone.report import classification_table, draw_panels, generation_table
 from jemstone.training import choose_device
 from jemstone.types import Generator
@@ -41,8 +41,9 @@ def run(argv: Sequence[str]) -> int:
     if (folder / "recipe.yaml").is_file():
         opened = Run.open(folder)
     else:
-        fields = {} if arguments.steps is None else {"optimisation.steps": arguments.steps}
-        recipe = changed(recipe_for("robust-jem", budget="quick"), fields)
+        recipe = recipe_for("robust-jem", budget="quick")
+        if arguments.steps is not None:
+            recipe = of_length(recipe, arguments.steps)
         device = choose_device(arguments.device, arguments.precision)
         opened = begin(folder, recipe, data, seed=arguments.seed, device=device)
     if opened.steps_done < opened.steps:

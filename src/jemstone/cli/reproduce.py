@@ -102,6 +102,7 @@ def _plan(arguments: Namespace) -> Plan:
         arguments.stability,
         None if arguments.weights is None else Path(arguments.weights).resolve().name,
         arguments.resize,
+        None if arguments.judge is None else Path(arguments.judge).name,
     )
     check_eye(arguments, plan.eye)
     return plan

@@ -93,7 +93,7 @@ def _mixed(images: Images) -> Images:
 
 
 def load_unknown_npz(path: Path, name: str) -> UnknownSet:
-    """Load the test images of a file, whatever else it holds.
+    """Load the test images of a file, whatever else it holds; mixed where they come by class.
 
     Args:
         path: of the file, with ``test_images`` and maybe ``test_labels``.
@@ -107,4 +107,4 @@ def load_unknown_npz(path: Path, name: str) -> UnknownSet:
     arrays = read_arrays(path, names, mapped=_IMAGES)
     pixels = arrays["test_images"]
     labels = arrays.get("test_labels", np.full(pixels.shape[:1], -1))
-    return UnknownSet(name, images_of(pixels, labels, str(path)))
+    return UnknownSet(name, _mixed(images_of(pixels, labels, str(path))))

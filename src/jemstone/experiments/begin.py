@@ -216,5 +216,10 @@ def resolved(recipe: Recipe, data: DataSet, processes: int = 1) -> Recipe:
         raise Mistake(f"optimisation.batch_size is at least the number of processes, {processes}")
     if steps < 1:
         raise Mistake("optimisation.epochs gives no step: ask for more, or for --steps")
+    if recipe.ramp > steps:
+        raise Mistake(
+            f"ramp is {recipe.ramp}, and the run has {steps} steps, so the attack would never have "
+            "its full radius: give a shorter --ramp, or --steps, which shortens both"
+        )
     check_data(recipe, data, processes)
     return checked(changed(recipe, {"optimisation.steps": steps}))

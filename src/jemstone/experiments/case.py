@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from jemstone.experiments.threats import FIELD_EPS, usual
 from jemstone.files import digest_of, is_file, sha256_of
 from jemstone.functional.balls import BALLS
 from jemstone.metrics import Inception
+from jemstone.metrics.autoattack import SMALLEST_SIDE
 from jemstone.metrics.classification import check_logits
 from jemstone.model import JointEnergyModel
 from jemstone.nn.modes import held
@@ -107,7 +109,7 @@ class Case:
         about: what stands at the head of the result.
         run: that trained the model; None for somebody else's classifier.
         baseline: a plain classifier of the same architecture.
-        root: the folder that holds data sets.
+        root: the folder that holds data sets; of a run by default its own.
         device: where to judge.
         judge: the eye of the samples' figures; by default that of the data.
         cache: where judges are kept, and what they have seen.
@@ -157,19 +159,29 @@ class Case:
         """By norm, the radii of the strongest attacks: the threat's, and what a reviewer adds.
 
         Those are the field's 8/255 on colour images, and one ball of the other norm, which the
-        model was not trained in; neither where norm or radius were asked for.
+        model was not trained in; neither where norm or radius were asked for. Images that Square
+        cannot tile in L2 are not attacked there.
         """
         norm, eps = self.threat
         if self.settings.norm is not None or self.settings.eps is not None:
             return [(norm, [eps])]
-        other = ("l2", _L2_EPS) if norm == "linf" else ("linf", self.linf_eps)
-        return [(norm, [eps, *usual(norm, self.data)]), (other[0], [other[1]])]
+        threat = (norm, [eps, *usual(norm, self.data)])
+        if norm == "l2":
+            return [threat, ("linf", [self.linf_eps])]
+        return [threat, ("l2", [_L2_EPS])] if self._tiled else [threat]
+
+    @property
+    def _tiled(self) -> bool:
+        return min(self.data.shape[1:]) >= SMALLEST_SIDE
 
     @property
     def linf_eps(self) -> float:
         """Radius of the Linf ball in which unknown images are attacked."""
-        if self.run is not None and self.run.recipe.attack.norm == "linf":
-            return self.run.recipe.attack.eps
+        if self.settings.eps is not None and self.threat[0] == "linf":
+            return self.settings.eps
+        trained = self.run.recipe.attack if self.run is not None else None
+        if trained is not None and trained.norm == "linf" and trained.eps > 0:
+            return trained.eps
         return _EPS.get(self.data.name, FIELD_EPS)
 
     @cached_property
@@ -199,14 +211,33 @@ class Case:
         """The held-out images that unknown ones are told from."""
         return self.data.test.first(self.settings.strangers)
 
+    def check_threat(self) -> None:
+        """Refuse a ball in which nothing is measured.
+
+        Raises:
+            Mistake: where it is a point, or Square, which is installed, cannot tile the images.
+        """
+        norm, eps = self.threat
+        if not eps > 0:
+            raise Mistake(f"the run was trained in a ball of radius {eps:g}: give another --eps")
+        if norm == "l2" and not self._tiled:
+            side = f"{SMALLEST_SIDE} x {SMALLEST_SIDE}"
+            raise Mistake(f"attacks in L2 need images of {side} at least: give --norm linf")
+
     def _at_hand(self) -> list[str]:
         """Name the usual sets that the data root holds as archives; nothing is downloaded."""
         root = data_root(self.root)
         usual = _STRANGERS.get(self.data.name, ())
-        if root is None:
-            return []
-        held = {name: (root / f"{name}.npz", root / f"{name}_test.npz") for name in usual}
-        return [name for name, archives in held.items() if any(map(is_file, archives))]
+        found = [
+            name
+            for name in usual
+            for file in (f"{name}.npz", f"{name}_test.npz")
+            if root is not None and is_file(root / file)
+        ]
+        absent = [name for name in usual if name not in found]
+        if absent:
+            self.progress(f"no archive of {', '.join(absent)} is at hand: unknown inputs without")
+        return list(dict.fromkeys(found))
 
     @cached_property
     def eyes(self) -> Eyes:
@@ -236,6 +267,7 @@ class Case:
             "judge": None if self.judge is None else [self.judge.name, self.judge.sha256],
             "run": None if self.run is None else _about(self.run),
             "settings": dataclasses.asdict(self.settings),
+            "attacks": find_spec("pyautoattack") is not None,
             "device": str(self.device),
             "version": [__version__, source_commit()],
         }

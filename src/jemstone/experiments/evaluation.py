@@ -101,6 +101,8 @@ def case_of_run(
         )
     refuse_few(settings.count, data)
     refuse_many(settings.count, data.shape)
+    # What lies beside the run's data is at hand too.
+    options["root"] = options.get("root") or run.environment["data_root"]
     device = device or Device(run.device.name)
     model = run.model().to(device.name)
     about = {
@@ -158,6 +160,7 @@ def case_of(
     plain = None if baseline is None else _plain(baseline, model).to(device.name)
     case = Case(model.to(device.name), data, settings, device=device, baseline=plain, **options)
     if settings.suite == "full":
+        case.check_threat()
         case.unknown  # noqa: B018 - what is missing is told before anything is computed
     return case
 

@@ -16,7 +16,7 @@ from jemstone.checkpoints import checkpoints, newest_checkpoint
 from jemstone.data import DataSet, fingerprint, load
 from jemstone.errors import Mistake
 from jemstone.experiments.environment import check_environment
-from jemstone.files import is_file, read_json, read_tensors, sha256_of
+from jemstone.files import alone_in, is_file, read_json, read_tensors, sha256_of
 from jemstone.model import JointEnergyModel
 from jemstone.recipes import (
     Recipe,
@@ -239,7 +239,7 @@ class Run:
             state: what :meth:`state` returned, where it was asked for before.
 
         Raises:
-            Mistake: where the checkpoint is broken.
+            Mistake: where the checkpoint is broken, or another process trains the run.
             Diverged: where training is lost.
             Interrupted: where a listener wanted to stop; the run can be resumed.
         """
@@ -252,6 +252,7 @@ class Run:
             gallery = Gallery(self.path / "samples", *(board.show for board in boards))
             folder = RunFolder(self.path, self._picture(state.buffer), gallery)
             if state.processes.leads:
+                stack.enter_context(alone_in(self.path))
                 folder.cut_back(state.step, state.watch.retries)
             return train(
                 state,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +14,8 @@ from torch import Tensor
 
 from jemstone.data import Images, to_bytes
 from jemstone.experiments.case import Case
-from jemstone.experiments.drawing import balanced_labels, draw, refuse_exploded
+from jemstone.experiments.drawing import Exploded, balanced_labels, draw, refuse_exploded
+from jemstone.experiments.runs import Run
 from jemstone.experiments.shown import shown_classes
 from jemstone.experiments.sight import FEWEST
 from jemstone.metrics import Seen, compare, look, scrutinise, suspicions
@@ -49,33 +52,30 @@ def judge_generation(case: Case) -> dict[str, Any]:
     """Judge each sampler from scratch, beside its own init, and the buffer's chains.
 
     Returns:
-        ``judge``, ``reference``, ``generation`` (rows), and ``pictures``, which no JSON keeps.
+        ``judge``, ``reference``, ``generation`` (rows), ``generation_failed`` (why samplers have
+        none, by name: a pixel of a sample was not finite), and ``pictures``, which no JSON keeps.
 
     Raises:
-        Exploded: where a pixel of a sample is not finite.
+        Exploded: where a draw of the init has such a pixel.
     """
     if case.run is None:
-        return {"generation": []}
-    eyes, rows, pictures = case.eyes, [], {}
+        return {"generation": [], "generation_failed": {}}
+    eyes, rows, pictures, failed = case.eyes, [], {}, {}
     y = balanced_labels(case.settings.count, case.run.classes)
     begun = _init(case, y) if case.settings.suite == "full" else None
-    for name in ("init", *_SAMPLERS):
-        case.progress(f"{case.settings.count} samples by {name}")
+    for name, origin, drawn in _origins(case, case.run, y):
         began = time.perf_counter()
-        # One stream for all: each sampler starts from the same draws of the init.
-        images = Images(to_bytes(_draw(case, name, y, "samples")), y)
-        seconds = (time.perf_counter() - began) / len(images)
-        rows.append({**_row(case, name, images, "scratch", begun), "seconds_per_image": seconds})
-        pictures[name] = picture(images.pixels, y, case.run.classes)
-    chains = case.run.chains()
-    if chains is not None and len(chains) < FEWEST:
-        case.progress(f"the replay buffer's {len(chains)} chains are too few for figures: left out")
-    elif chains is not None:
-        case.progress("the replay buffer's chains")
-        pixels = to_bytes(refuse_exploded(chains[: case.settings.count]))
-        images = Images(pixels, shown_classes(case.model, pixels))
-        rows.append({**_row(case, "chains", images, "buffer", begun), "seconds_per_image": None})
-        pictures["chains"] = picture(pixels, images.labels, case.run.classes)
+        try:
+            images = drawn()
+        except Exploded as exploded:
+            if name == "init":  # with which all begin: the run itself is broken
+                raise
+            failed[name] = str(exploded)
+            case.progress(f"failed: {exploded}")
+            continue
+        seconds = (time.perf_counter() - began) / len(images) if origin == "scratch" else None
+        rows.append({**_row(case, name, images, origin, begun), "seconds_per_image": seconds})
+        pictures[name] = picture(images.pixels, images.labels, case.run.classes)
     reference = {
         "data": case.data.name,
         "split": "test",
@@ -86,8 +86,32 @@ def judge_generation(case: Case) -> dict[str, Any]:
         "judge": eyes.told,
         "reference": reference,
         "generation": rows,
+        "generation_failed": failed,
         "pictures": pictures,
     }
+
+
+def _origins(case: Case, run: Run, y: Tensor) -> Iterator[tuple[str, str, Callable[[], Images]]]:
+    """Yield whose images are judged, where they come from, and how to get them."""
+    for name in ("init", *_SAMPLERS):
+        case.progress(f"{len(y)} samples by {name}")
+        # One stream for all: each sampler starts from the same draws of the init.
+        yield name, "scratch", partial(_drawn, case, name, y)
+    chains = run.chains()
+    if chains is not None and len(chains) < FEWEST:
+        case.progress(f"the replay buffer's {len(chains)} chains are too few for figures: left out")
+    elif chains is not None:
+        case.progress("the replay buffer's chains")
+        yield "chains", "buffer", partial(_kept, case, chains[: len(y)])
+
+
+def _drawn(case: Case, sampler: str, y: Tensor) -> Images:
+    return Images(to_bytes(_draw(case, sampler, y, "samples")), y)
+
+
+def _kept(case: Case, chains: Tensor) -> Images:
+    pixels = to_bytes(refuse_exploded(chains))
+    return Images(pixels, shown_classes(case.model, pixels))
 
 
 def _draw(case: Case, sampler: str, y: Tensor, stream: str) -> Tensor:

@@ -113,7 +113,7 @@ class Schooling:
             schedule="cosine",
         )
         last, model = _Last(), model.to(device.name)
-        moved = max(1, data.shape[1] // self.margin)
+        moved = max(1, min(data.shape[1:]) // self.margin)
         train(
             TrainingState(model, optimisation.build(model)),
             CrossEntropy(self.noise, self.smoothing),

@@ -22,7 +22,7 @@ from jemstone.experiments.store import Shelf
 from jemstone.files import finite
 from jemstone.functional.confidence import wilson_interval
 from jemstone.metrics import agreement, learnt_at, predictions
-from jemstone.recipes import Recipe, changed, recipe_for
+from jemstone.recipes import Recipe, changed, of_length, recipe_for
 from jemstone.training import Device, Diverged, RunFolder
 
 __all__ = ["RECIPES", "short_recipe", "stability"]
@@ -66,9 +66,8 @@ def short_recipe(
         "network.norm": norm,
         "walk.mode": "batch" if norm == "batch" else "eval",
         "optimisation.learning_rate": learning_rate,
-        "optimisation.steps": steps,
     }
-    return changed(recipe_for(name, data, "quick"), sized | dict(fields or {}))
+    return changed(of_length(recipe_for(name, data, "quick"), steps), sized | dict(fields or {}))
 
 
 def stability(

@@ -32,8 +32,8 @@ from jemstone.recipes import build_walk
 
 __all__ = ["PARTS", "SUITES", "Judgement", "judge_case"]
 
-Shelf = MutableMapping[str, Any]
-Part = Callable[[Case, Shelf], dict[str, Any]]
+Kept = MutableMapping[str, Any]
+Part = Callable[[Case, Kept], dict[str, Any]]
 
 _PGD_STEPS, _RESTARTS = 20, 2
 _CURVE, _OTHER_CURVE = (0.5, 1.5, 2.0, 4.0), (0.5, 2.0)
@@ -45,7 +45,7 @@ _DETECTION_STEPS, _ATTACKED_STRANGERS = 20, 100
 _DETECTION_BATCH = 50  # so that many processes have their part
 
 
-def judge_classification(case: Case, shelf: Shelf) -> dict[str, Any]:
+def judge_classification(case: Case, shelf: Kept) -> dict[str, Any]:
     """Judge accuracy, with Wilson's 95 % interval, and calibration on all held-out images."""
     case.progress(f"accuracy and calibration, {case.device}")
     labels = case.data.test.labels
@@ -62,7 +62,7 @@ def judge_classification(case: Case, shelf: Shelf) -> dict[str, Any]:
     }
 
 
-def judge_by_pgd(case: Case, shelf: Shelf) -> dict[str, Any]:
+def judge_by_pgd(case: Case, shelf: Kept) -> dict[str, Any]:
     """Judge robust accuracy at the trained radius, half of it, and the field's on colour images."""
     norm, eps = case.threat
     case.progress(f"robust accuracy, {norm}")
@@ -80,7 +80,7 @@ def judge_by_pgd(case: Case, shelf: Shelf) -> dict[str, Any]:
     return {"robust_accuracy": rows}
 
 
-def judge_attacks(case: Case, shelf: Shelf) -> dict[str, Any]:
+def judge_attacks(case: Case, shelf: Kept) -> dict[str, Any]:
     """Judge robust accuracy by every attack that is installed.
 
     In balls of the norm that the model is attacked in: all images, and a curve over radii; in one
@@ -111,7 +111,7 @@ def judge_attacks(case: Case, shelf: Shelf) -> dict[str, Any]:
     return {"robust_accuracy": rows, "attacks_left_out": left_out}
 
 
-def judge_refinement(case: Case, shelf: Shelf) -> dict[str, Any]:
+def judge_refinement(case: Case, shelf: Kept) -> dict[str, Any]:
     """Judge the run's walk on E(x) as a defence that moves images before they are classified.
 
     The walk is cut to five steps: BPDA does not follow where a longer one leads.
@@ -138,7 +138,7 @@ def judge_refinement(case: Case, shelf: Shelf) -> dict[str, Any]:
     return {"purification": rows}
 
 
-def judge_detection(case: Case, shelf: Shelf) -> dict[str, Any]:
+def judge_detection(case: Case, shelf: Kept) -> dict[str, Any]:
     """Judge how unknown inputs are told from known ones, clean and attacked."""
     rows = detect(
         case.model,
@@ -200,6 +200,8 @@ def judge_case(case: Case, store: Store | None = None) -> Judgement:
     done = case.processes.in_turn(store.read) if store is not None else {}
     case.processes.wait()  # no part is kept before every process has read which are there
     figures: dict[str, Any] = {
+        "run": None,
+        "data": case.data.name,
         **case.about,
         "suite": case.settings.suite,
         "settings": dataclasses.asdict(case.settings),
@@ -217,7 +219,7 @@ def judge_case(case: Case, store: Store | None = None) -> Judgement:
         if part is None:
             case.progress(f"part {number + 1} of {len(parts)}: {name}")
             began = time.perf_counter()
-            shelf: Shelf = store.shelf(name) if store is not None else {}
+            shelf: Kept = store.shelf(name) if store is not None else {}
             part = finite({**PARTS[name](case, shelf), "seconds": time.perf_counter() - began})
             if store is not None and case.processes.leads:
                 store.write(name, part)

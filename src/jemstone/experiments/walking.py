@@ -96,7 +96,8 @@ def _followed(case: Case, sampler: Sampler, y: Tensor, steps: list[int]) -> list
 
     def walked(places: Tensor) -> Tensor:
         stream, labels = case.generator.fold("samples").at(places), y[places]
-        moments = follow(case.model, sampler, labels.to(case.device.name), stream, steps)
+        with case.device.autocast():  # as samples are drawn
+            moments = follow(case.model, sampler, labels.to(case.device.name), stream, steps)
         parts = [(m.x.flatten(1), m.energy, m.displacement, m.path) for m in moments]
         rows = [torch.cat([x, torch.stack(rest, dim=1)], dim=1) for x, *rest in parts]
         return torch.stack(rows, dim=1)

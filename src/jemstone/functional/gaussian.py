@@ -169,7 +169,7 @@ def draw_gaussian(
 def _read(images: Tensor, places: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield places, some at a time, with the images there: int64 (B,) and float64 (B, D)."""
     for part in places.split(max(1, _CHUNK // images[0].numel())):
-        x = images[part].flatten(1)
+        x = images[part].flatten(1).cpu()  # float64, which not every device has
         # In float32 first, as data sets hand bytes out: bytes and their floats fit alike.
         yield part, (x.float().div_(255.0) if x.dtype == torch.uint8 else x).double()
 

@@ -32,14 +32,16 @@ from jemstone.metrics.victim import Classifier, Victim
 from jemstone.nn.modes import frozen
 from jemstone.random import Generator
 
-__all__ = ["PARTS", "Remember", "autoattack", "parts_for"]
+__all__ = ["PARTS", "SMALLEST_SIDE", "Remember", "autoattack", "parts_for"]
 
 PARTS = ("apgd-ce", "apgd-t", "fab-t", "apgd-dlr", "fab", "square")
 _STANDARD = ("apgd-ce", "apgd-t", "fab-t", "square")
 _FEW_CLASSES = ("apgd-ce", "fab", "square")  # the targeted DLR loss wants four logits
 _MOST_TARGETS = 9
-_SMALLEST_SIDE = 5  # of an image that Square tiles in L2
 _SEEDS = 2**31
+
+SMALLEST_SIDE = 5
+"""Pixels of an image's side that Square can tile in L2."""
 
 Remember = Callable[[str, Callable[[], Any]], Any]
 """``remember(name, compute)``: what is known under the name, or what ``compute()`` returns now,
@@ -118,8 +120,8 @@ def autoattack(
     check_images(x)
     if not isinstance(threat, Linf | L2) or not threat.eps > 0:
         raise Mistake(f"AutoAttack knows Linf and L2 balls of a radius above 0, not {threat}")
-    if isinstance(threat, L2) and min(x.shape[2:]) < _SMALLEST_SIDE:
-        raise Mistake(f"Square in L2 needs images of {_SMALLEST_SIDE} x {_SMALLEST_SIDE} at least")
+    if isinstance(threat, L2) and min(x.shape[2:]) < SMALLEST_SIDE:
+        raise Mistake(f"Square in L2 needs images of {SMALLEST_SIDE} x {SMALLEST_SIDE} at least")
     x, y = x.to(victim.device), y.to(victim.device)
     with frozen(victim.module):
         classes = _check_steady(victim, x[:batch_size], y[:batch_size])

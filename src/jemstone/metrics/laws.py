@@ -11,14 +11,13 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TypedDict
 
+import torch
 from torch import Tensor
 
-from jemstone.errors import Mistake
-from jemstone.functional.balls import L2, Ball, Linf
+from jemstone.functional.balls import Ball
 
 __all__ = [
     "LAWS",
@@ -114,7 +113,9 @@ def every_image_can_be_grey(
 
 
 def grey_radius(threat: Ball, size: int) -> float:
-    r"""Return the radius at which every image's ball holds mid-grey: 1/2, or :math:`\sqrt{D}/2`.
+    r"""Return the radius at which every image's ball holds mid-grey, that of black and white.
+
+    It is 1/2 in Linf, and :math:`\sqrt{D}/2` in L2.
 
     >>> grey_radius(L2(0.1), size=64)
     4.0
@@ -123,12 +124,8 @@ def grey_radius(threat: Ball, size: int) -> float:
         threat: any ball of the norm.
         size: :math:`D`, pixels times channels of an image.
 
-    Raises:
-        Mistake: for another norm than Linf and L2.
     """
-    if not isinstance(threat, Linf | L2):
-        raise Mistake(f"no radius is known at which {threat} reaches grey")
-    return 0.5 if isinstance(threat, Linf) else math.sqrt(size) / 2
+    return float(threat.norm(torch.full((1, size), 0.5, dtype=torch.float64)))
 
 
 def no_weaker_than_black_box(value: float, black_box: float, n: int) -> Verdict:

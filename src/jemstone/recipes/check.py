@@ -111,6 +111,8 @@ def checked(recipe: Recipe) -> Recipe:
     for path, walk in walks(recipe).items():
         if walk.steps > _MOST_STEPS:
             raise Mistake(f"{path}.steps is {walk.steps}: it has to be in 1 to {_MOST_STEPS}")
+        if not walk.step_size > 0:
+            raise Mistake(f"{path}.step_size is {walk.step_size:g}: a walk has to move")
         if walk.temperature is not None and (walk.noise or walk.clip or walk.inner > 1):
             raise Mistake(f"{path}.temperature stands alone: noise 0, clip null, inner 1")
     weights = recipe.weights

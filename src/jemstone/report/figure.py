@@ -41,7 +41,7 @@ def draw_panels(
     for number, (axis, (name, x)) in enumerate(zip(axes, panels.items(), strict=True)):
         image = tiled(x, len(classes))
         axis.imshow(image.clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axis.set_title(name, fontsize=9)
+        axis.set_title(name, fontsize=9, parse_math=False)
         axis.set_xticks([])
         height = image.shape[0] / len(classes)
         rows = [height * (k + 0.5) for k in range(len(classes))]
@@ -62,7 +62,7 @@ def save_titled(path: Path, figure: Any, title: str) -> None:
         figure: its pictures lie at the top of their axes.
         title: may have many lines.
     """
-    above = figure.suptitle(title, fontsize=9) if title else None
+    above = figure.suptitle(title, fontsize=9, parse_math=False) if title else None
     figure.draw_without_rendering()  # only then it is known where pictures lie
     figure.set_layout_engine("none")
     boxes = [axis.get_position() for axis in figure.axes]

@@ -69,7 +69,7 @@ def _draw(axis: Any, panel: Landscape, highest: float) -> Any:
     points, labels = panel.points[:_DOTS], panel.labels[:_DOTS]
     colours = [_COLOURS[int(label) % len(_COLOURS)] for label in labels]
     axis.scatter(points[:, 0], points[:, 1], s=3.0, c=colours, linewidths=0.3, edgecolors="#000000")
-    axis.set_title(panel.title, fontsize=9)
+    axis.set_title(panel.title, fontsize=9, parse_math=False)
     axis.set_xlabel(_told(panel.figures), fontsize=7)
     axis.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
     return image

@@ -26,10 +26,10 @@ def doubts(result: Mapping[str, Any]) -> list[str]:
     Args:
         result: of a suite.
     """
-    return list(_doubts(result))
+    return [doubt for part in _DOUBTS for doubt in part(result)]
 
 
-def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
+def _of_robustness(result: Mapping[str, Any]) -> Iterator[str]:
     for row in result.get("robust_accuracy", ()):
         for law in _broken(row):
             yield (
@@ -39,6 +39,9 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
     left_out = result.get("attacks_left_out")
     if left_out:
         yield f"without {' and '.join(left_out)}, robust accuracy may be lower than it looks"
+
+
+def _of_purification(result: Mapping[str, Any]) -> Iterator[str]:
     for row in result.get("purification", ()):
         n = row["n"]
         walked, plain = ((round(of["value"] * n), n) for of in (row, row["plain"]))
@@ -48,12 +51,16 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
                 f"{row['value']:.1%} against {row['plain']['value']:.1%} in {row['norm']} "
                 f"{row['eps']:.3g}"
             )
-    for row in result.get("ood", ()):
+
+
+def _of_unknown_inputs(result: Mapping[str, Any]) -> Iterator[str]:
+    rows = result.get("ood", ())
+    for row in rows:
         for law in _broken(row):
             yield f"unknown inputs, {row['data']} by {row['score']}: breaks {law}"
     beaten = [
         row
-        for row in result.get("ood", ())
+        for row in rows
         if row["attack"] is None
         and row["baseline_auroc"] is not None
         and row["baseline_auroc"] > row["auroc_interval"][1]
@@ -65,13 +72,21 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
             if row["data"] == data
         ]
         yield f"unknown inputs, {data}: a plain classifier's AUROC is higher by {', '.join(scores)}"
-    yield from _overtaken(result.get("ood", ()))
+    yield from _overtaken(rows)
+
+
+def _of_samples(result: Mapping[str, Any]) -> Iterator[str]:
     for row in result.get("generation", ()):
         if row["sampler"] == "init":
             continue
         raised = [_SUSPICIONS[n] for n, flag in row.get("flags", {}).items() if flag["raised"]]
         if raised:
             yield f"samples by {row['sampler']} ({row['origin']}): {'; '.join(raised)}"
+    for name, error in result.get("generation_failed", {}).items():
+        yield f"samples by {name} have no figures: {error}"
+
+
+def _of_walks(result: Mapping[str, Any]) -> Iterator[str]:
     for walk in result.get("walks", ()):
         after = walk["after"]
         if after["verdict"] in _UNSTEADY:
@@ -79,6 +94,9 @@ def _doubts(result: Mapping[str, Any]) -> Iterator[str]:
                 f"the walk of {walk['sampler']} {after['verdict']} when it goes on to "
                 f"{after['steps']} steps, ten times its own number"
             )
+
+
+_DOUBTS = (_of_robustness, _of_purification, _of_unknown_inputs, _of_samples, _of_walks)
 
 
 def _overtaken(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

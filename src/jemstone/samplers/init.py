@@ -80,6 +80,7 @@ class ClassGaussian:
             Mistake: where a label is of no class, lengths differ, pixels lie outside [0, 1], or
                 there are not so many directions.
         """
+        labels = labels.cpu()
         if len(labels) != len(images) or not len(images):
             raise Mistake(f"{len(images)} images have {len(labels)} labels: give one for each")
         if images.is_floating_point():

@@ -159,7 +159,8 @@ class PYLD(SGLD):
             g = self.clipped(grad_x(self.potential, model, x, y))
             x = self.inside(x - (self.inner - 1) * self.step_size * g)
         else:
-            p = grad_x(self.potential, rest, stem(x), y)
+            # As the folded form does, in the image's precision: a stem may answer in bfloat16.
+            p = grad_x(self.potential, rest, stem(x).to(x.dtype), y)
             for _ in range(self.inner - 1):
                 x = self.inside(x - self.step_size * self.clipped(grad_stem(stem, x, p)))
             g = self.clipped(grad_stem(stem, x, p))

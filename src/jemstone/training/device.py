@@ -26,7 +26,8 @@ class Device:
 
     Args:
         name: ``cpu``, ``cuda`` or ``mps``.
-        bf16: autocast the passes of training to bfloat16. Judging is always in float32.
+        bf16: autocast the passes of training to bfloat16. Judging is in float32 unless bf16 is
+            asked for.
     """
 
     name: str = "cpu"
@@ -70,6 +71,8 @@ def choose_device(name: str = "auto", precision: str = "auto") -> Device:
         name = next(device for device, present in there.items() if present)
     if not there[name]:
         raise Mistake(f"this machine has no {name}: use --device cpu")
+    if name == "cuda":
+        _hold_to_promises()
     return Device(name, _has_bf16(name) if precision == "auto" else precision == "bf16")
 
 
@@ -84,6 +87,18 @@ def processor() -> str:
     return platform.machine() + (f", bf16 by {product}" if product else "")
 
 
+def _hold_to_promises() -> None:
+    """Let a GPU answer twice alike, and in float32 where that is promised.
+
+    By itself cuDNN multiplies float32 in 10 bits of mantissa (TF32), and chooses among algorithms
+    of which some add up in any order.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
 def _product() -> str | None:
     known = (words for probe, words in _PRODUCTS.items() if getattr(torch.cpu, probe, bool)())
     return next(known, None)
@@ -91,6 +106,6 @@ def _product() -> str | None:
 
 def _has_bf16(name: str) -> bool:
     if name == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    # Without instructions for its products, bfloat16 on a processor is emulated, and slow.
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Without instructions for its products, bfloat16 is emulated there too, and slow.
     return name == "cpu" and _product() is not None

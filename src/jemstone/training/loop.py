@@ -136,7 +136,7 @@ def train(
         state.leave_trail()
     while True:
         try:
-            return _descend(state, course)
+            return _Descent(state, course).run()
         except Diverged as diverged:
             _go_back(state, course, diverged)
 
@@ -175,87 +175,116 @@ def _go_back(state: TrainingState, course: _Course, diverged: Diverged) -> None:
         listener.on_checkpoint(state, model)
 
 
-def _descend(state: TrainingState, course: _Course) -> TrainingState:
-    """Take step after step until the last one, or trouble."""
-    processes, epochs, listeners = state.processes, course.epochs, course.listeners
-    optimisation, device, guard = course.optimisation, course.device, course.guard
-    generator = course.generator
-    rules, classes = guard.rules, int(epochs.images.labels.max()) + 1
-    if state.watch.retries:  # the same draws might lead to the same end
-        generator = generator.fold("retry", state.watch.retries)
-    steps = optimisation.steps_in_all(epochs.steps_per_epoch)
-    if epochs.batch_size < processes.world:
-        raise Mistake(
-            f"batches of {epochs.batch_size} images are too few for {processes.world} processes"
-        )
-    places = torch.arange(epochs.batch_size)[processes.share]  # in the joint batch
-    places_there = places.to(device.name)
-    weight = len(places) / epochs.batch_size
-    loss_of = processes.loss(state.model, course.objective)
-    parameters = list(state.model.parameters())
-    began, logged = time.perf_counter(), state.step
-    for step in range(state.step, steps):
-        now = generator.fold(step)
-        x, y = epochs.batch(step, processes.share)
-        x = course.augmentation(x, now.fold("augment").at(places))
-        batch = Batch(
-            x.to(device.name, memory_format=torch.channels_last),
-            y.to(device.name),
-            step,
-        )
+class _Descent:
+    """Step after step from where a state is, until the last one or trouble.
+
+    Args:
+        state: what is trained, in place.
+        course: all else.
+
+    Raises:
+        Mistake: where there are more processes than images in a batch.
+    """
+
+    def __init__(self, state: TrainingState, course: _Course) -> None:
+        self.state, self.course = state, course
+        self.generator = course.generator
+        if state.watch.retries:  # the same draws might lead to the same end
+            self.generator = self.generator.fold("retry", state.watch.retries)
+        size, processes = course.epochs.batch_size, state.processes
+        if size < processes.world:
+            raise Mistake(f"batches of {size} images are too few for {processes.world} processes")
+        self.steps = course.optimisation.steps_in_all(course.epochs.steps_per_epoch)
+        self.places = torch.arange(size)[processes.share]  # in the joint batch
+        self.places_there = self.places.to(course.device.name)
+        self.weight = len(self.places) / size
+        self.loss_of = processes.loss(state.model, course.objective)
+        self.parameters = list(state.model.parameters())
+        self.began, self.logged = time.perf_counter(), state.step
+
+    def run(self) -> TrainingState:
+        """Descend to the last step."""
+        state, course = self.state, self.course
+        for step in range(state.step, self.steps):
+            batch, numbers = self._learn(step)
+            course.on_step(state)
+            last = state.step == self.steps
+            stop = not last and state.processes.any(
+                any(listener.wants_stop() for listener in course.listeners)
+            )
+            log, due = (
+                last or state.step % every == 0
+                for every in (course.log_every, course.checkpoint_every)
+            )
+            self._look(batch, numbers, log, due)
+            if due or stop:
+                model = released(state, course.epochs, course.device)
+                for listener in course.listeners:
+                    listener.on_checkpoint(state, model)
+            if stop:
+                raise Interrupted(state.step, self.steps)
+        state.model.eval()
+        return state
+
+    def _batch(self, step: int, generator: Generator) -> Batch:
+        """Return this process's share of a step's images, augmented, where training runs."""
+        course = self.course
+        x, y = course.epochs.batch(step, self.state.processes.share)
+        x = course.augmentation(x, generator.fold("augment").at(self.places))
+        x = x.to(course.device.name, memory_format=torch.channels_last)
+        return Batch(x, y.to(course.device.name), step)
+
+    def _learn(self, step: int) -> tuple[Batch, dict[str, float]]:
+        """Move the weights once; return on what, and the terms of the loss over all processes."""
+        state, course, generator = self.state, self.course, self.generator.fold(step)
+        batch, optimisation = self._batch(step, generator), course.optimisation
         for group in state.optimiser.param_groups:
-            group["lr"] = optimisation.learning_rate_at(step, steps) * state.watch.factor
+            group["lr"] = optimisation.learning_rate_at(step, self.steps) * state.watch.factor
         state.model.train()
-        with device.autocast(), learning(state.model):
-            loss = loss_of(batch, now.fold("objective").at(places_there))
+        with course.device.autocast(), learning(state.model):
+            loss = self.loss_of(batch, generator.fold("objective").at(self.places_there))
         state.optimiser.zero_grad(set_to_none=True)
         # Gradients are averaged over processes, whose shares may differ by an image.
-        (loss.value * (weight * processes.world)).backward()
-        norm = torch.nn.utils.clip_grad_norm_(
-            parameters, optimisation.clip_norm or float("inf"), foreach=True
-        )
+        (loss.value * (self.weight * state.processes.world)).backward()
+        limit = optimisation.clip_norm or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit)
         terms = {"loss": loss.value.detach(), **loss.terms, "grad_norm": norm}
-        numbers = guard.check(step, processes.mean(terms, weight))
+        numbers = course.guard.check(step, state.processes.mean(terms, self.weight))
         state.optimiser.step()
         state.step = step + 1
         state.update_average(optimisation.ema)
-        course.on_step(state)
-        last = state.step == steps
-        stop = not last and processes.any(any(listener.wants_stop() for listener in listeners))
-        log, due = (
-            last or state.step % every == 0 for every in (course.log_every, course.checkpoint_every)
-        )
-        look = bool(rules.retries) and (state.step % rules.every == 0 or due)
+        return batch, numbers
+
+    def _look(self, batch: Batch, numbers: dict[str, float], log: bool, due: bool) -> None:
+        """Tell the numbers where they are logged, and let the guard look where it does."""
+        state, rules = self.state, self.course.guard.rules
+        guarded = bool(rules.retries) and (state.step % rules.every == 0 or due)
         if rules.retries:
             state.watch.remember(numbers, rules.every)
         probed = {}
-        if log or look:
+        if log or guarded:
             seen = probe(state.model, batch, state.buffer)
-            mean = processes.mean({k: torch.tensor(v) for k, v in seen.items()}, weight)
+            tensors = {name: torch.tensor(value) for name, value in seen.items()}
+            mean = state.processes.mean(tensors, self.weight)
             probed = {name: float(value) for name, value in mean.items()}
         if log:
-            seconds = (time.perf_counter() - began) / (state.step - logged)
-            numbers = probed | numbers
-            numbers |= {
-                "learning_rate": state.optimiser.param_groups[0]["lr"],
-                "seconds_per_step": seconds,
-            }
-            state.metrics = numbers
-            for listener in listeners if processes.leads else ():
-                listener.on_metrics(state.step, numbers)
-            began, logged = time.perf_counter(), state.step
-        if look:
-            guard.look(state.step, state.watch, probed, classes)
+            self._tell(probed | numbers)
+        if guarded:
+            classes = int(self.course.epochs.images.labels.max()) + 1
+            self.course.guard.look(state.step, state.watch, probed, classes)
             if due:
                 state.leave_trail()
-        if due or stop:
-            model = released(state, epochs, device)
-            for listener in listeners:
-                listener.on_checkpoint(state, model)
-        if stop:
-            raise Interrupted(state.step, steps)
-    state.model.eval()
-    return state
+
+    def _tell(self, numbers: dict[str, float]) -> None:
+        """Let the listeners of the first process hear the numbers of a step."""
+        state, now = self.state, time.perf_counter()
+        state.metrics = numbers | {
+            "learning_rate": state.optimiser.param_groups[0]["lr"],
+            "seconds_per_step": (now - self.began) / (state.step - self.logged),
+        }
+        for listener in self.course.listeners if state.processes.leads else ():
+            listener.on_metrics(state.step, state.metrics)
+        self.began, self.logged = time.perf_counter(), state.step
 
 
 def released(state: TrainingState, epochs: Epochs, device: Device) -> JointEnergyModel:

@@ -11,6 +11,15 @@ from jemstone.experiments.reproduction.rows import networks_of
 from jemstone.recipes import BUDGETS, PAPERS, recipe_for
 
 
+@pytest.mark.parametrize(
+    ("given", "told"), [("digits", "digits"), ("sets/birds.npz", "birds.npz"), ("a/birds", "birds")]
+)
+def test_the_command_that_is_told_can_be_given(given, told):
+    plan = Plan(given, judge="0" * 64, judge_file="eye.safetensors")
+    assert f"--data {told} --" in plan.command
+    assert "--judge eye.safetensors" in plan.command
+
+
 @pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("data", ["digits", "mnist", "cifar10", "other"])
 def test_every_network_is_sampled_alike(data, budget):

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from jemstone.report.reproduction import report_page
-from jemstone.report.reproduction.matrix import PANELS, PAPERS
+from jemstone.report.reproduction.matrix import PANELS, PAPERS, best_cell
 from jemstone.report.reproduction.plots import training_plots
 from jemstone.report.reproduction.trajectory import trajectory_view
 from jemstone.report.reproduction.words import score, setting
@@ -231,3 +231,14 @@ def test_open_claims_say_where_their_means_point(reproduction):
     text = report_page(result, {}, None, None)
     assert text.count("<small>points the paper's way") == told[True] > 0
     assert text.count("<small>does not point the paper's way") == told[False] > 0
+
+
+@pytest.mark.parametrize("fid", [0.5, 1.0, 2.0])
+def test_the_best_cell_is_the_one_of_the_lowest_fid(fid):
+    cells = [
+        {"network": name, "sampler": "energy", "fid": {"mean": mean}}
+        for name, mean in (("jempp", fid), ("robust-jem", fid + 0.1), ("classifier", fid + 5.0))
+    ]
+    for order in (cells, cells[::-1]):
+        assert best_cell({"matrix": order}, "fid") == cells[0]
+    assert best_cell({"matrix": []}, "fid") is None

@@ -61,7 +61,7 @@ def _iteration(work: Work, device: Device) -> Call:
             loss = objective(model, Batch(x, y.to(device.name), 10**9), now)
         optimiser.zero_grad(set_to_none=True)
         loss.value.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, float("inf"), foreach=True)
+        torch.nn.utils.clip_grad_norm_(parameters, float("inf"))
         optimiser.step()
         step += 1
 

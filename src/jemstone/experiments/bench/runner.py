@@ -130,7 +130,7 @@ def _timed(call: Callable[[], object], device: Device, twice: bool) -> float:
     for _ in range(1 + twice):
         began = time.perf_counter()
         call()
-        if device.name == "cuda":
-            torch.cuda.synchronize()
+        if device.name != "cpu":
+            torch.accelerator.synchronize()
         seconds = time.perf_counter() - began
     return seconds

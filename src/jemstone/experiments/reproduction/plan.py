@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jemstone._version import __version__
-from jemstone.data import TOYS, DataSet, fingerprint, set_name
+from jemstone.data import NAMES, TOYS, DataSet, fingerprint, set_name
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.flow_runs import FLOWS
 from jemstone.experiments.reproduction.rows import NETWORKS, ROWS, networks_of
@@ -43,6 +43,7 @@ class Plan:
         stability: whether many short runs are trained to see how many fail.
         weights: name of the folder whose weights are adopted; None where all are trained.
         resize: height and width that the images are fitted into, if they are.
+        judge_file: name of the judge's file, for the command line that is told.
 
     Raises:
         Mistake: for an unknown row, budget or kind of features, seeds that are negative or given
@@ -61,6 +62,7 @@ class Plan:
     stability: bool = False
     weights: str | None = None
     resize: int | None = None
+    judge_file: str | None = None
 
     def __post_init__(self) -> None:
         if self.budget not in BUDGETS:
@@ -132,7 +134,8 @@ class Plan:
     @property
     def command(self) -> str:
         """The command line that this folder is the result of, without paths."""
-        words = ["jemstone", "reproduce", "--data", set_name(self.source)]
+        data = self.source if self.source in NAMES else Path(self.source).name
+        words = ["jemstone", "reproduce", "--data", data]
         words += ["--seeds", *map(str, self.seeds), "--budget", self.budget, "--n", str(self.count)]
         if self.resize:
             words += ["--resize", str(self.resize)]
@@ -141,7 +144,7 @@ class Plan:
         if self.features:
             words += ["--features", self.features]
         if self.judge:
-            words += ["--judge", f"{set_name(self.source)}-judge.safetensors"]
+            words += ["--judge", self.judge_file or "JUDGE.safetensors"]
         if self.weights:
             words += ["--weights", self.weights]
         if self.steps:

@@ -110,13 +110,13 @@ def best_cell(result: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
         name: the figure's.
     """
     drawn = [
-        cell
+        (height, cell)
         for cell in result.get("matrix") or ()
         if cell.get("origin", "scratch") == "scratch"
         and cell["sampler"] in ("attack", "energy", "combined")
-        and _height(cell, name) is not None
+        and (height := _height(cell, name)) is not None
     ]
-    return max(drawn, key=lambda cell: _height(cell, name) or -math.inf, default=None)
+    return max(drawn, key=lambda pair: pair[0])[1] if drawn else None
 
 
 def matrix_markdown(result: Mapping[str, Any]) -> str:

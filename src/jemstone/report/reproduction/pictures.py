@@ -99,7 +99,8 @@ def draw_trajectory(path: Path, trajectory: Mapping[str, Any]) -> None:
             told = f"{float(energy[t, row]):.2f}\n{float(probability[t, row]):.2f}"
             axis.text(x + 0.5, y + high + 0.03, told, ha="center", va="top", fontsize=6.5)
         label = str(trajectory["class_names"][int(trajectory["labels"][row])])
-        axis.text(-0.1, row * step_y + high / 2, label, ha="right", va="center", fontsize=8)
+        middle = row * step_y + high / 2
+        axis.text(-0.1, middle, label, ha="right", va="center", fontsize=8, parse_math=False)
         axis.text(
             -0.1, row * step_y + high + 0.03, "E(x, y)\np(y|x)", ha="right", va="top", fontsize=6
         )
