@@ -213,6 +213,20 @@ def test_an_outer_step_has_one_draw_of_noise(inner, wide, images, labels, genera
 
 
 @pytest.mark.parametrize("fold", [True, False])
+def test_a_potential_is_in_the_images_precision_in_bf16_training_too(fold, wide, images, labels):
+    seen = []
+
+    def potential(model, x, y):
+        seen.append(model.energy(x, y))
+        return seen[-1]
+
+    walk = PYLD(2, 3, 0.05, fold=fold, potential=potential)
+    with torch.autocast("cpu", torch.bfloat16):
+        walk(wide().float(), images.float(), labels, Generator(0))
+    assert {e.dtype for e in seen} == {torch.float32}
+
+
+@pytest.mark.parametrize("fold", [True, False])
 def test_an_outer_step_is_one_pass_through_the_rest(fold, wide, images, labels):
     model, passes = wide(), []
     model.classifier.head.register_forward_hook(lambda *_: passes.append(1))
