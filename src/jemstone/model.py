@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from jemstone.checkpoints import checkpoints
 from jemstone.errors import Mistake, brief
 from jemstone.files import read_json, read_tensors, write_json, write_tensors
-from jemstone.functional.energies import joint_energy, marginal_energy
+from jemstone.functional.energies import logit_energy
 from jemstone.nn import WideResNet, build, outline
 
 __all__ = ["JointEnergyModel", "Normalise", "still"]
@@ -100,8 +100,7 @@ class JointEnergyModel(nn.Module):
             x: images (B, C, H, W) in [0, 1].
             y: labels, int64 (B,).
         """
-        logits = self.logits(x)
-        return marginal_energy(logits) if y is None else joint_energy(logits, y)
+        return logit_energy(self.logits(x), y)
 
     def predict(self, x: Tensor) -> Tensor:
         """Return :math:`p(y|x)`, (B, K).

@@ -8,7 +8,6 @@ from prdc import compute_prdc
 
 from jemstone.errors import Mistake
 from jemstone.functional.statistics import (
-    at_bounds,
     checked,
     density_coverage,
     nearest_distances,
@@ -85,16 +84,6 @@ def test_density_and_coverage_at_the_extremes() -> None:
     real = normal(60, 4)
     assert density_coverage(real, real)[1] == 1
     assert density_coverage(real, real + 1000) == (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("pixel", "share"),
-    [(0.5, 0.0), (1e-6, 0.0), *((beyond, 0.25) for beyond in (0.0, 1.0, -0.1, 7.0, math.nan))],
-)
-def test_a_pixel_is_at_its_bounds_unless_it_is_inside(pixel: float, share: float) -> None:
-    x = torch.full((2, 1, 2, 2), 0.5)
-    x[:, :, 0, 0] = pixel
-    assert at_bounds(x) == share
 
 
 def test_spread_is_the_mean_over_classes() -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
+from jemstone.functional.box import check_box
 from jemstone.types import Labelled
 
 __all__ = ["DataSet", "Images", "UnknownSet", "fingerprint", "to_bytes"]
@@ -59,9 +60,8 @@ class Images:
                 "images are uint8 or float32 (N, C, H, W) here, "
                 f"not {self.pixels.dtype} of shape {tuple(self.pixels.shape)}"
             )
-        # A NaN compares false with everything, so it is refused too.
-        if self.pixels.is_floating_point() and not ((self.pixels >= 0) & (self.pixels <= 1)).all():
-            raise Mistake("pixels lie outside [0, 1]: rescale the images")
+        if self.pixels.is_floating_point():
+            check_box(self.pixels)
         if self.labels.shape != self.pixels.shape[:1]:
             raise Mistake(
                 f"{len(self.pixels)} images have {tuple(self.labels.shape)} labels: "

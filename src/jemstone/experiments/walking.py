@@ -12,8 +12,8 @@ from jemstone.data import Images, to_bytes
 from jemstone.experiments.case import Case
 from jemstone.experiments.drawing import balanced_labels
 from jemstone.experiments.samples import picture
+from jemstone.functional.box import at_bounds
 from jemstone.functional.energies import energy, marginal
-from jemstone.functional.statistics import at_bounds
 from jemstone.metrics import (
     FrechetReference,
     Moment,

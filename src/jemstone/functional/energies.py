@@ -27,6 +27,7 @@ __all__ = [
     "grad_x",
     "joint_energy",
     "label_margin",
+    "logit_energy",
     "logit_ratio",
     "margin",
     "marginal",
@@ -53,6 +54,16 @@ def marginal_energy(logits: Tensor) -> Tensor:
         logits: :math:`f(x)`, (B, K).
     """
     return -torch.logsumexp(logits, dim=-1)
+
+
+def logit_energy(logits: Tensor, y: Tensor | None = None) -> Tensor:
+    r"""Compute :math:`E(x, y)`, or :math:`E(x)` where no label is given.
+
+    Args:
+        logits: :math:`f(x)`, (B, K).
+        y: labels, int64 (B,).
+    """
+    return marginal_energy(logits) if y is None else joint_energy(logits, y)
 
 
 def label_margin(logits: Tensor, y: Tensor) -> Tensor:

@@ -16,7 +16,6 @@ from torch import Tensor
 from jemstone.errors import Mistake
 
 __all__ = [
-    "at_bounds",
     "check",
     "checked",
     "density_coverage",
@@ -31,15 +30,6 @@ __all__ = [
 def precise(x: Tensor) -> Tensor:
     """Return numbers in float64, or in float32 where the device has nothing wider, as ``mps``."""
     return x.float() if x.device.type == "mps" else x.double()
-
-
-def at_bounds(x: Tensor) -> float:
-    """Return the share of pixels not inside (0, 1), those that are no numbers among them.
-
-    Args:
-        x: images (B, C, H, W).
-    """
-    return int((~((x > 0) & (x < 1))).sum()) / x.numel()
 
 
 def check(figure: str, least: int, *matrices: Tensor) -> None:

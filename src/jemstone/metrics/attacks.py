@@ -15,6 +15,7 @@ from torch import Tensor
 
 from jemstone.errors import Mistake
 from jemstone.functional.balls import Ball
+from jemstone.functional.box import check_box
 from jemstone.functional.energies import away_from_label, label_margin
 from jemstone.metrics.classification import check_labels, check_logits
 from jemstone.model import still
@@ -189,10 +190,4 @@ def check_images(x: Tensor) -> None:
             "images are float32 (N, C, H, W), at least one, "
             f"not {x.dtype} of shape {tuple(x.shape)}: bytes are divided by 255 first"
         )
-    lowest, highest = (float(pixel) for pixel in x.aminmax())
-    # A NaN compares false with everything, so it is refused too.
-    if not (lowest >= 0.0 and highest <= 1.0):
-        raise Mistake(
-            f"pixels in [{lowest:.3g}, {highest:.3g}] lie outside [0, 1]: rescale the images, "
-            "and let the model normalise"
-        )
+    check_box(x)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from jemstone.data import Images, to_bytes
 from jemstone.errors import Mistake
+from jemstone.functional.box import in_box
 from jemstone.functional.statistics import (
     check,
     density_coverage,
@@ -130,8 +131,7 @@ def judge_samples(
         Mistake: for pixels outside [0, 1] or not finite, and as :func:`compare` does.
     """
     if samples.is_floating_point():
-        # A NaN compares false with everything, so it is refused too.
-        if not ((samples >= 0) & (samples <= 1)).all():
+        if not in_box(samples):
             raise Mistake("a sample has pixels outside [0, 1] or not finite: clamp before judging")
         samples = to_bytes(samples)
     images = Images(samples.cpu(), labels.cpu())

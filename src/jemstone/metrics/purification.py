@@ -27,9 +27,8 @@ from jemstone.functional.balls import Ball
 from jemstone.functional.energies import (
     away_from_label,
     grad_x,
-    joint_energy,
+    logit_energy,
     margin,
-    marginal_energy,
 )
 from jemstone.metrics.attacks import Siege, check_allowed, check_images
 from jemstone.metrics.classification import check_labels, device_of
@@ -87,8 +86,7 @@ class Purified:
 
     def energy(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return ``E(x, y)``, or ``E(x)`` where no label is given, of the purified images, (B,)."""
-        logits = self.logits(x)
-        return marginal_energy(logits) if y is None else joint_energy(logits, y)
+        return logit_energy(self.logits(x), y)
 
     def predict(self, x: Tensor, repetitions: int) -> Tensor:
         r"""Return the mean of :math:`p(y|x)` over draws of the walk, (B, K): the decision.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from jemstone.errors import Mistake
-from jemstone.functional.energies import joint_energy, marginal_energy
+from jemstone.functional.energies import logit_energy
 from jemstone.metrics.classification import check_logits, device_of
 from jemstone.model import still
 from jemstone.types import EnergyModel
@@ -82,8 +82,7 @@ class Victim:
         Raises:
             Mistake: where a logit is not finite.
         """
-        logits = self.logits(x)
-        return marginal_energy(logits) if y is None else joint_energy(logits, y)
+        return logit_energy(self.logits(x), y)
 
     def right(self, x: Tensor, y: Tensor) -> Tensor:
         """Tell which images are classified as labelled, bool (B,).

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from jemstone.errors import Mistake
-from jemstone.functional.statistics import at_bounds
+from jemstone.functional.box import at_bounds
 from jemstone.model import still
 from jemstone.nn.modes import held
 from jemstone.samplers import SGLD, Compose, Sampler
@@ -140,7 +140,7 @@ def walk_figures(batches: Iterable[Sequence[Moment]]) -> list[dict[str, Any]]:
     Returns:
         For each step: ``step``, ``energy`` (mean), ``energy_low`` and ``energy_high`` (5th and
         95th percentile), ``displacement``, ``path`` (means, in [0, 1] pixels) and ``at_bounds``
-        (see :func:`~jemstone.functional.statistics.at_bounds`).
+        (see :func:`~jemstone.functional.box.at_bounds`).
     """
     rows = []
     for moments in zip(*batches, strict=True):

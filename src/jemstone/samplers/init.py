@@ -11,6 +11,7 @@ from torch import Tensor
 
 from jemstone.errors import Mistake
 from jemstone.files import read_tensors, write_tensors
+from jemstone.functional.box import check_box
 from jemstone.functional.gaussian import draw_gaussian, fit_gaussian, fit_low_rank
 from jemstone.types import Generator
 
@@ -84,10 +85,7 @@ class ClassGaussian:
         if len(labels) != len(images) or not len(images):
             raise Mistake(f"{len(images)} images have {len(labels)} labels: give one for each")
         if images.is_floating_point():
-            least, largest = images.aminmax()
-            # A NaN compares false with everything, so it is refused too.
-            if not (least >= 0 and largest <= 1):
-                raise Mistake("pixels lie outside [0, 1]: rescale the images")
+            check_box(images)
         elif images.dtype != torch.uint8:
             raise Mistake(f"images are uint8, or float in [0, 1], not {images.dtype}")
         count = int(labels.max()) + 1 if classes is None else classes

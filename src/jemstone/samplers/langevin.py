@@ -18,6 +18,7 @@ import math
 from torch import Tensor, nn
 
 from jemstone.errors import Mistake
+from jemstone.functional.box import in_box
 from jemstone.functional.energies import energy, grad_stem, grad_x
 from jemstone.model import JointEnergyModel, Normalise
 from jemstone.samplers.walk import Bounds, Walk
@@ -168,10 +169,7 @@ class PYLD(SGLD):
 
     def holds(self, x: Tensor) -> bool:
         """Tell whether the images lie in the box, or there is none."""
-        if self.bounds is None or not len(x):
-            return True
-        lowest, highest = x.aminmax()
-        return bool((lowest >= self.bounds[0]) & (highest <= self.bounds[1]))
+        return self.bounds is None or in_box(x, *self.bounds)
 
 
 _AFFINE = (Normalise, nn.Identity, nn.Flatten, nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)

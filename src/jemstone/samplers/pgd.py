@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from jemstone.errors import Mistake
 from jemstone.functional.balls import Ball
+from jemstone.functional.box import check_box
 from jemstone.functional.energies import away_from_label, grad_x
 from jemstone.samplers.walk import Bounds, Walk
 from jemstone.types import EnergyModel, Generator, Potential
@@ -74,14 +74,8 @@ class PGD(Walk):
         Raises:
             Mistake: where a pixel is outside the box: the radius would mean something else.
         """
-        if self.bounds is not None and len(x):
-            lowest, highest = (bound.item() for bound in x.aminmax())
-            # A NaN compares false with everything, so it is refused too.
-            if not (lowest >= self.bounds[0] and highest <= self.bounds[1]):
-                raise Mistake(
-                    f"pixels in [{lowest:.3g}, {highest:.3g}] lie outside [{self.bounds[0]:g}, "
-                    f"{self.bounds[1]:g}]: rescale the images, and let the model normalise"
-                )
+        if self.bounds is not None:
+            check_box(x, *self.bounds)
         return self.inside(x + self.ball.sample(x, generator)) if self.random_start else x
 
     def step(

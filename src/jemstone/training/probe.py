@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from jemstone.functional.box import at_bounds
 from jemstone.functional.energies import grad_x, marginal, marginal_energy
-from jemstone.functional.statistics import at_bounds, robust_scores
+from jemstone.functional.statistics import robust_scores
 from jemstone.model import JointEnergyModel
 from jemstone.nn.modes import evaluating
 from jemstone.samplers import ReplayBuffer
@@ -28,7 +29,7 @@ def probe(model: JointEnergyModel, batch: Batch, buffer: ReplayBuffer | None) ->
     - ``energy_data``, ``input_grad_norm``: means of :math:`E(x)` and :math:`\|\nabla_x E(x)\|`.
     - ``energy_gap``: mean :math:`E(x)` of the batch less that of the chains.
     - ``saturated_data``, ``saturated_chains``: shares of pixels not inside (0, 1)
-      (:func:`~jemstone.functional.statistics.at_bounds`).
+      (:func:`~jemstone.functional.box.at_bounds`).
     - ``dead_chains``: share of chains that are one grey all over.
     - ``outlier_chains``: share of chains whose energy is far from the others'.
 
