@@ -1,7 +1,10 @@
 """Lay out the paper's table and its claims, on every data set that they were measured on."""
 
-from study_tables import sized
+import sys
 
+from study_tables import sized, source
+
+from jemstone.experiments.reproduction.claims import judge_claims
 from jemstone.report.reproduction.headline import orders
 from jemstone.report.reproduction.words import score
 
@@ -22,6 +25,42 @@ def paper(results):
     """
     shown = [results[name] for name in _DATA if name in results]
     return "\n\n".join((_rows(shown), _orders(shown), _claims(shown), _told(shown)))
+
+
+def paired(result):
+    """Write the claims whose differences seed by seed say more than Welch's interval does.
+
+    They are judged anew from the values that are kept, and have to come to the same verdicts.
+
+    Args:
+        result: of a reproduction, as ``table1.json`` has it.
+    """
+    seeds = result["seeds"]
+    values = {
+        (cell["network"], cell["sampler"], name): dict(
+            zip(cell["seeds"], of["values"], strict=True)
+        )
+        for cell in result["matrix"] + result["controls"]
+        for name, of in cell.items()
+        if isinstance(of, dict) and "values" in of
+    }
+    for what, rows in (("classification", result["networks"]), ("gradients", result["gradients"])):
+        for row in rows:
+            for name, of in row.items():
+                if isinstance(of, dict) and len(of.get("values", ())) == len(seeds):
+                    found = dict(zip(seeds, of["values"], strict=True))
+                    values[row["network"], what, name] = found
+    claims = judge_claims(lambda *asked: values.get(asked, {}), result["stability"])
+    kept = [claim["verdict"] for claim in result["claims"]]
+    if [claim["verdict"] for claim in claims] != kept:
+        sys.exit(f"claims about {result['data']} are not what its values say")
+    lines = ["| claim | difference | Welch's interval | seed by seed |", "|---|---|---|---|"]
+    for claim in claims:
+        welch, by_seed = claim["interval"], claim["paired"]
+        if claim["verdict"] == "inconclusive" and by_seed and by_seed[0] * by_seed[1] > 0:
+            intervals = (f"[{low:+.3g}, {high:+.3g}]" for low, high in (welch, by_seed))
+            lines.append(f"| `{claim['id']}` | {' | '.join((claim['better'], *intervals))} |")
+    return "\n".join([*lines, "", f"{sized(result)}. {source(result)}."])
 
 
 def _rows(shown):

@@ -10,7 +10,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from paper_tables import paper
+from paper_tables import paired, paper
 from sceptic import read, sceptic
 from size_tables import gradients, paper_size
 from size_tables import trials as tried
@@ -255,6 +255,7 @@ def main(check):
         ("table1-digits", "table1-digits", "reproduction.md", table_markdown),
         ("table1-mnist", "table1-mnist", "reproduction.md", table_markdown),
         ("table1-cifar10", "table1-cifar10", "reproduction.md", table_markdown),
+        ("paired-digits", "table1-digits", "reproduction.md", paired),
         ("matrix-digits", "table1-digits", "reproduction.md", matrix_markdown),
         ("matrix-mnist", "table1-mnist", "reproduction.md", matrix_markdown),
         ("matrix-cifar10", "table1-cifar10", "reproduction.md", matrix_markdown),

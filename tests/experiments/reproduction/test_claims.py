@@ -10,7 +10,7 @@ SURE, UNSURE = (0.0, 0.1, -0.1), (0.0, 9.0, -9.0)
 
 
 def judged(values, stability=None):
-    claims = judge_claims(lambda *asked: values.get(asked, []), stability)
+    claims = judge_claims(lambda *asked: dict(enumerate(values.get(asked, []))), stability)
     return {claim["id"]: claim for claim in claims}
 
 
@@ -164,3 +164,17 @@ def test_stability_is_a_difference_of_shares(jempp, robust, seeds, verdict):
     assert f"{robust} of 60 runs failed, against {jempp} of 60 of JEM++" in row["measured"]
     assert f"(0 at a rate of 0.05, {jempp} at a rate of 0.1)" in row["measured"]
     assert row["leans"] == (jempp > robust)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_differences_seed_by_seed_are_told_and_decide_nothing(claim):
+    """What moves all runs of a seed alike hides a difference from Welch's interval alone."""
+    sign = 1 if claim.above else -1
+    values = {(*claim.first, claim.figure): around(10 + sign, UNSURE)}
+    values |= {(*other, claim.figure): around(10.0, UNSURE) for other in claim.others}
+    row = judged(values)[claim.id]
+    assert row["verdict"] == "inconclusive"
+    assert row["paired"] == pytest.approx([1.0, 1.0])
+    assert "seed by seed [+1, +1]" in row["measured"]
+    few = {thing: found[:2] for thing, found in values.items()}
+    assert judged(few)[claim.id]["paired"] is None

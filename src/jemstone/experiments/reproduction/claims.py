@@ -2,6 +2,8 @@
 
 A claim wants a difference above zero. It ``holds`` or ``fails`` only where the 95 % interval of
 that difference lies on one side, over three seeds or more of both; else it is ``inconclusive``.
+That interval, Welch's, takes the two for independent. Runs of one seed begin with the same draws,
+so the interval of the differences seed by seed is told beside it; no verdict stands on it.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ import torch
 
 from jemstone.experiments.reproduction.contrasts import CLAIMS, Contrast, Thing
 from jemstone.experiments.reproduction.rows import CONTROLS, NAMES
-from jemstone.functional.confidence import newcombe_interval, welch_interval
+from jemstone.functional.confidence import mean_interval, newcombe_interval, welch_interval
 
 __all__ = ["Values", "judge_claims"]
 
-Values = Callable[[str, str, str], Sequence[float]]
+Values = Callable[[str, str, str], Mapping[int, float]]
 """Of a network, a sampler (or what else was asked of it) and a figure: its values, by seed."""
 
 Interval = list[float]
@@ -51,10 +53,10 @@ def judge_claims(
         claims: to judge.
 
     Returns:
-        For each ``id``, ``claim``, ``paper``, ``measured``, ``verdict``, ``interval`` (of the
-        rival that decides, or None), ``better``, what the claim wants above zero, and ``leans``,
-        whether the means alone say so: against each rival, or, False, against one not (None where
-        what was not measured may decide).
+        For each ``id``, ``claim``, ``paper``, ``measured``, ``verdict``, ``interval`` and
+        ``paired`` (of the rival that decides, or None), ``better``, what the claim wants above
+        zero, and ``leans``, whether the means alone say so: against each rival, or, False, against
+        one not (None where what was not measured may decide).
     """
     judged = [_judged(claim, values) for claim in claims]
     return [*judged[:4], _stabilises(stability), *judged[4:]]
@@ -66,7 +68,7 @@ def _judged(claim: Contrast, values: Values) -> dict[str, Any]:
     absent = [_name(it) for it, found in {claim.first: mine, **measured}.items() if not found]
     rivals = [other for other, theirs in measured.items() if mine and theirs]
     sign = 1 if claim.above else -1
-    leads = {rival: sign * (fmean(mine) - fmean(measured[rival])) for rival in rivals}
+    leads = {rival: sign * (_mean(mine) - _mean(measured[rival])) for rival in rivals}
     intervals = {rival: _interval(mine, measured[rival], sign) for rival in rivals}
     enough = {
         rival: interval if min(len(mine), len(measured[rival])) >= _LEAST_SEEDS else None
@@ -77,7 +79,8 @@ def _judged(claim: Contrast, values: Values) -> dict[str, Any]:
     if len(claim.others) == 1:
         than = _name(claim.others[0])
     more, less = (first, than) if claim.above else (than, first)
-    parts = [_told(claim, rival, leads[rival], intervals[rival], values)] if rival else []
+    paired = _paired(mine, measured[rival], sign) if rival else None
+    parts = [_told(claim, rival, leads[rival], intervals[rival], paired, values)] if rival else []
     parts += [f"not measured: {', '.join(absent)}"] if absent else []
     return {
         "id": claim.id,
@@ -86,6 +89,7 @@ def _judged(claim: Contrast, values: Values) -> dict[str, Any]:
         "measured": "; ".join(parts),
         "verdict": _verdict([*enough.values(), *[None] * (len(claim.others) - len(rivals))]),
         "interval": intervals[rival] if rival else None,
+        "paired": paired,
         "better": f"{claim.words} of {more}{',' * (',' in more)} minus that of {less}",
         "leans": _leans(leads.values(), whole=not absent),
     }
@@ -117,12 +121,25 @@ def _decisive(
     return min(lows, key=lambda rival: (lows[rival], leads[rival]), default=None)
 
 
-def _interval(mine: Sequence[float], theirs: Sequence[float], sign: int) -> Interval | None:
+def _mean(values: Mapping[int, float]) -> float:
+    return fmean(values.values())
+
+
+def _interval(mine: Mapping[int, float], theirs: Mapping[int, float], sign: int) -> Interval | None:
     """Return Welch's interval of the difference that a claim wants above zero."""
     if min(len(mine), len(theirs)) < 2:
         return None
-    low, high = welch_interval(torch.tensor(mine), torch.tensor(theirs))
+    first, second = (torch.tensor(list(values.values())) for values in (mine, theirs))
+    low, high = welch_interval(first, second)
     return [low, high] if sign > 0 else [-high, -low]
+
+
+def _paired(mine: Mapping[int, float], theirs: Mapping[int, float], sign: int) -> Interval | None:
+    """Return Student's interval of the differences seed by seed; None of too few."""
+    differences = [sign * (mine[seed] - theirs[seed]) for seed in mine if seed in theirs]
+    if len(differences) < _LEAST_SEEDS:
+        return None
+    return list(mean_interval(torch.tensor(differences, dtype=torch.float64)))
 
 
 def _verdict(intervals: Sequence[Interval | None]) -> str:
@@ -136,21 +153,28 @@ def _verdict(intervals: Sequence[Interval | None]) -> str:
 
 
 def _told(
-    claim: Contrast, rival: Thing, lead: float, interval: Interval | None, values: Values
+    claim: Contrast,
+    rival: Thing,
+    lead: float,
+    interval: Interval | None,
+    paired: Interval | None,
+    values: Values,
 ) -> str:
     """Say in one line what was measured, of the rival that decides."""
     mine, theirs = (values(*it, claim.figure) for it in (claim.first, rival))
-    line = f"{fmean(mine):.3g} against {fmean(theirs):.3g} of {_name(rival)}: {lead:+.3g}"
+    line = f"{_mean(mine):.3g} against {_mean(theirs):.3g} of {_name(rival)}: {lead:+.3g}"
     if interval is not None:
         line += f" [{interval[0]:+.3g}, {interval[1]:+.3g}]"
+    if paired is not None:
+        line += f", seed by seed [{paired[0]:+.3g}, {paired[1]:+.3g}]"
     seeds = sorted({len(mine), len(theirs)})
     line += f", {' and '.join(map(str, seeds))} seed{'s' if seeds != [1] else ''}"
     if claim.beside is not None:
         ours, other = (values(*it, claim.beside) for it in (claim.first, rival))
         if ours and other:
-            line += f"; {_WORDS[claim.beside]} {fmean(ours):.3g} against {fmean(other):.3g}"
+            line += f"; {_WORDS[claim.beside]} {_mean(ours):.3g} against {_mean(other):.3g}"
     if claim.control is not None and (held := values(*claim.control, claim.figure)):
-        line += f"; {fmean(held):.3g} of {_name(claim.control)}"
+        line += f"; {_mean(held):.3g} of {_name(claim.control)}"
     return line
 
 
@@ -169,6 +193,7 @@ def _stabilises(stability: Mapping[str, Any] | None) -> dict[str, Any]:
         "measured": "not run: --stability",
         "verdict": "inconclusive",
         "interval": None,
+        "paired": None,
         "better": f"failure rate of {NAMES['jempp']} minus that of {NAMES['robust-jem']}",
         "leans": None,
     }

@@ -34,20 +34,24 @@ class Measured:
         """Return a network's runs, by seed."""
         return sorted((t for t in self.trained if t.network == network), key=lambda t: t.seed)
 
-    def values(self, network: str, what: str, figure: str) -> list[float]:
-        """Return the values of a figure, by seed, where there are any.
+    def by_seed(self, network: str, what: str, figure: str) -> dict[int, float]:
+        """Return the values of a figure, where there are any.
 
         Robust accuracy has none where a law is broken, at whatever seed: the attack does not see
         what the network hides, so all of its numbers may be too high.
         """
         if figure == "robust_accuracy" and not all(self.laws(network).values()):
-            return []
+            return {}
         found = {
-            seed: cell[figure]
+            seed: float(cell[figure])
             for (of, asked, seed), cell in self.cells.items()
             if (of, asked) == (network, what) and cell.get(figure) is not None
         }
-        return [float(found[seed]) for seed in sorted(found)]
+        return dict(sorted(found.items()))
+
+    def values(self, network: str, what: str, figure: str) -> list[float]:
+        """Return the values of a figure in the order of the seeds, where there are any."""
+        return list(self.by_seed(network, what, figure).values())
 
     def figures(self, network: str, what: str) -> dict[str, Any]:
         """Return every figure of some samples, over the seeds."""

@@ -78,7 +78,7 @@ def table(
         ],
         "matrix": _cells([of for of in asked if of[1] not in CONTROLS], measured),
         "controls": _cells([of for of in asked if of[1] in CONTROLS], measured),
-        "claims": judge_claims(measured.values, stability),
+        "claims": judge_claims(measured.by_seed, stability),
         "gradients": [
             {
                 "network": network,
