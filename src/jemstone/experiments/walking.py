@@ -64,8 +64,7 @@ def judge_walks(case: Case) -> dict[str, Any]:
     root = FrechetReference(case.eyes.reference.features)
     for name in _SAMPLERS:
         sampler = case.run.sampler(name)
-        walk = sampler.stages.stages[last_walk(sampler)]
-        assert isinstance(walk, SGLD)
+        _, walk = last_walk(sampler)
         steps = moments(walk.steps)
         case.progress(f"the walk of {name}, {steps[-1]} steps instead of {walk.steps}")
         y = balanced_labels(min(case.settings.count, _MOST), case.run.classes)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -13,8 +14,8 @@ from jemstone.errors import Mistake
 from jemstone.functional.box import at_bounds
 from jemstone.model import still
 from jemstone.nn.modes import held
-from jemstone.samplers import SGLD, Compose, Sampler
-from jemstone.types import EnergyModel, Generator
+from jemstone.samplers import SGLD, Sampler, Walk
+from jemstone.types import EnergyModel, Generator, Init, Stage
 
 __all__ = ["Moment", "effective_temperature", "follow", "last_walk", "walk_figures"]
 
@@ -58,16 +59,17 @@ def effective_temperature(walk: SGLD) -> float:
     return walk.noise**2 / (2.0 * walk.step_size * getattr(walk, "inner", 1))
 
 
-def last_walk(sampler: Sampler) -> int:
-    """Return which of a sampler's stages is its last walk on an energy.
+def last_walk(sampler: Sampler) -> tuple[int, SGLD]:
+    """Return a sampler's last walk on an energy, behind its place among the stages.
 
     Raises:
         Mistake: where it has none.
     """
-    places = [n for n, stage in enumerate(sampler.stages.stages) if isinstance(stage, SGLD)]
-    if not places:
+    stages = enumerate(sampler.stages.stages)
+    walks = [(place, stage) for place, stage in stages if isinstance(stage, SGLD)]
+    if not walks:
         raise Mistake("the sampler does not walk on an energy: choose one that does")
-    return places[-1]
+    return walks[-1]
 
 
 @torch.no_grad()
@@ -95,24 +97,18 @@ def follow(
     wanted = list(at)
     if wanted != sorted(set(wanted)) or not wanted or wanted[0] < 0:
         raise Mistake(f"the steps to look at grow, from 0 or more, unlike {wanted}")
-    place = last_walk(sampler)
-    before, walk, after = _split(sampler.stages, place)
-    x = sampler.init(y, generator.fold("init"))
-    stream = generator.fold("stages")
-    for number, stage in enumerate(before):
-        x = stage(model, x, y, stream.fold(number))
-    frozen = still(model, walk.mode, x)
-    start, path = x, torch.zeros(len(x), dtype=x.dtype, device=x.device)
+    (place, own), stages = last_walk(sampler), sampler.stages.stages
+    walk = own.lasting(wanted[-1])
+    way = _walked(Sampler(sampler.init, *stages[:place], walk).trace(model, y, generator), walk)
+    start = before = next(way)
+    frozen, path = still(model, walk.mode, start), start.new_zeros(len(start))
     moments = []
-    for t in range(wanted[-1] + 1):
-        if t:
-            with held(model, walk.mode):
-                moved = walk.step(frozen, x, y, start, stream.fold(place).fold(t - 1))
-            path, x = path + _length(moved - x), moved
+    for t, x in enumerate(chain([start], way)):
+        path, before = path + _length(x - before), x
         if t in wanted:
             shown = x
-            for number, stage in enumerate(after):
-                shown = stage(model, shown, y, stream.fold(place + 1 + number))
+            for number, stage in enumerate(stages[place + 1 :], place + 1):
+                shown = stage(model, shown, y, generator.fold("stages").fold(number))
             with held(model, walk.mode):
                 energy = walk.potential(frozen, x, y)
             parts = (shown, energy, _length(x - start), path)
@@ -120,10 +116,19 @@ def follow(
     return moments
 
 
-def _split(stages: Compose, place: int) -> tuple[tuple[Any, ...], SGLD, tuple[Any, ...]]:
-    walk = stages.stages[place]
-    assert isinstance(walk, SGLD)
-    return stages.stages[:place], walk, stages.stages[place + 1 :]
+def _walked(trace: Iterator[tuple[Init | Stage, Tensor]], walk: Walk) -> Iterator[Tensor]:
+    """Yield where a sampler's last walk begins, and where it is after each step."""
+    start: Tensor | None = None
+    for stage, x in trace:
+        if stage is not walk:
+            start = x
+            continue
+        if start is not None:
+            yield start
+        start = None
+        yield x
+    if start is not None:  # a walk of no steps
+        yield start
 
 
 def _length(delta: Tensor) -> Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Iterator
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -66,6 +68,12 @@ class Walk(abc.ABC):
             origin: where the walk began, of ``x``'s shape.
             generator: this step's randomness.
         """
+
+    def lasting(self, steps: int) -> Self:
+        """Return the same walk of another number of steps."""
+        walk = copy.copy(self)
+        walk.steps = steps
+        return walk
 
     def start(self, x: Tensor, generator: Generator) -> Tensor:
         """Return where the walk's first step leaves from; by default ``x`` itself."""
