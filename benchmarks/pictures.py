@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from jemstone.data import load
+from jemstone.data import firsts, load
 from jemstone.files import read_json, read_tensors
 from jemstone.report import draw_panels
 
@@ -23,9 +23,9 @@ PANELS = {
 }
 
 
-def firsts(images, labels, classes):
+def first(images, labels, classes):
     """Return the first images of each class, class by class, in [0, 1]."""
-    return torch.cat([images[labels == k][:EACH] for k in range(classes)]).float() / 255
+    return images[torch.cat(firsts(labels, classes, EACH))].float() / 255
 
 
 def main():
@@ -37,10 +37,10 @@ def main():
     table = read_json(arguments.folder / "table1.json")
     data, seed = load(table["data"], arguments.data_root), table["seeds"][0]
     held_out = data.test.bytes, data.test.labels
-    panels = {f"{data.name}, held out": firsts(*held_out, len(data.classes))}
+    panels = {f"{data.name}, held out": first(*held_out, len(data.classes))}
     for title, name in PANELS.items():
         kept = read_tensors(arguments.folder / "cells/samples" / f"{name}-{seed}.safetensors")
-        panels[title] = firsts(kept["images"], kept["labels"], len(data.classes))
+        panels[title] = first(kept["images"], kept["labels"], len(data.classes))
     draw_panels(arguments.out, panels, data.classes, inches=(2.0, 3.4))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from jemstone.cli.console import results, say
 from jemstone.cli.parser import Parser, common_options
 from jemstone.cli.train import train_run
-from jemstone.data import DataSet, Images, load
+from jemstone.data import DataSet, Images, firsts, load
 from jemstone.experiments import Run, begin, draw, evaluate
 from jemstone.files import read_json, write_json
 from jemstone.recipes import of_length, recipe_for
@@ -89,5 +89,4 @@ def _panels(opened: Run, data: DataSet) -> dict[str, Tensor]:
 
 
 def _first_of_each_class(images: Images, classes: int) -> Tensor:
-    places = [(images.labels == k).nonzero()[:_PER_CLASS, 0] for k in range(classes)]
-    return images.take(torch.cat(places)).x
+    return images.take(torch.cat(firsts(images.labels, classes, _PER_CLASS))).x

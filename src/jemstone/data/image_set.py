@@ -18,7 +18,7 @@ from jemstone.errors import Mistake
 from jemstone.functional.box import check_box
 from jemstone.types import Labelled
 
-__all__ = ["DataSet", "Images", "UnknownSet", "fingerprint", "to_bytes"]
+__all__ = ["DataSet", "Images", "UnknownSet", "fingerprint", "firsts", "to_bytes"]
 
 _CHUNK = 2**23  # bytes of images handled at a time, where all of them are passed through
 _DIGITS = 12
@@ -27,6 +27,20 @@ _DIGITS = 12
 def to_bytes(x: Tensor) -> Tensor:
     """Round images in [0, 1] to uint8, as a PNG would."""
     return (x.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+
+
+def firsts(labels: Tensor, classes: int, each: int) -> list[Tensor]:
+    """Return the places of the first images of each class, to be shown.
+
+    >>> firsts(torch.tensor([1, 0, 1, 1]), classes=3, each=2)
+    [tensor([1]), tensor([0, 2]), tensor([], dtype=torch.int64)]
+
+    Args:
+        labels: int64 (N,).
+        classes: K.
+        each: images of a class, at most.
+    """
+    return [(labels == k).nonzero()[:each, 0] for k in range(classes)]
 
 
 def _to_floats(pixels: Tensor) -> Tensor:

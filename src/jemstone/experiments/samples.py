@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jemstone.data import Images, to_bytes
+from jemstone.data import Images, firsts, to_bytes
 from jemstone.experiments.case import Case
 from jemstone.experiments.drawing import Exploded, balanced_labels, draw, refuse_exploded
 from jemstone.experiments.runs import Run
@@ -38,10 +38,9 @@ def picture(images: Tensor, labels: Tensor, classes: int) -> str:
     from torchvision.utils import save_image
 
     columns = min(classes, 20)
-    blank = torch.zeros_like(images[:1])
-    by_class = [
-        torch.cat([images[labels == k][:_ROWS], *[blank] * _ROWS])[:_ROWS] for k in range(columns)
-    ]
+    blanks = torch.zeros_like(images[:1]).expand(_ROWS, -1, -1, -1)
+    shown = firsts(labels, columns, _ROWS)
+    by_class = [torch.cat([images[places], blanks])[:_ROWS] for places in shown]
     x = torch.stack(by_class, dim=1).flatten(0, 1).float() / 255.0
     file = io.BytesIO()
     save_image(grid(x, columns), file, format="png")

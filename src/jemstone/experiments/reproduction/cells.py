@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jemstone.data import Images
+from jemstone.data import Images, firsts
 from jemstone.errors import Mistake, brief, of_the_environment
 from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.drawing import balanced_labels, draw
@@ -280,7 +280,7 @@ class _Opened:
     ) -> dict[str, Any]:
         """Return the figures of samples, some of which are kept to be shown."""
         classes = len(self.work.data.classes)
-        shown = torch.cat([(y == k).nonzero()[:_SHOWN, 0] for k in range(classes)])
+        shown = torch.cat(firsts(y, classes, _SHOWN))
         write_tensors(
             self.work.cells / "samples" / f"{self.one.network}-{name}-{self.one.seed}.safetensors",
             {"images": pixels[shown], "labels": y[shown]},
