@@ -1,7 +1,5 @@
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,6 @@ from safetensors.torch import save_file
 
 from jemstone.errors import Mistake
 from jemstone.files import (
-    alone_in,
     check_new,
     finite,
     read_json,
@@ -154,21 +151,3 @@ def test_what_is_no_json_number_is_refused(text, tmp_path):
 def test_a_name_that_no_file_can_have_is_a_mistake(name, tmp_path):
     with pytest.raises(Mistake, match="--out"):
         check_new(Path(name) if name in ("", ".") else tmp_path / name)
-
-
-def test_one_process_at_a_time_is_alone_in_a_folder(tmp_path):
-    pytest.importorskip("fcntl")
-    code = "import sys; from pathlib import Path; from jemstone.files import alone_in\n"
-    code += "with alone_in(Path(sys.argv[1])): print('in')"
-    enter = [sys.executable, "-c", code, str(tmp_path)]
-    with alone_in(tmp_path):
-        other = subprocess.run(enter, capture_output=True, text=True)
-        assert "another process is training" in other.stderr
-        assert other.stdout == ""
-    assert subprocess.run(enter, capture_output=True, text=True).stdout == "in\n"
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_that_is_not_there_is_nobodys(tmp_path):
-    with alone_in(tmp_path / "nowhere"):
-        pass

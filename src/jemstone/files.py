@@ -11,8 +11,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,7 +22,6 @@ from jemstone.errors import Mistake, brief
 from jemstone.memory import refuse_beyond_memory
 
 __all__ = [
-    "alone_in",
     "check_name",
     "check_new",
     "digest_of",
@@ -52,37 +50,6 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # longer than a name may be, or in a folder that is closed to us
         return False
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing into a folder that is written into here.
-
-    The lock is the system's, which takes it away when a process ends, however it ends. Where there
-    are none, as on Windows and some network disks, nothing is kept away.
-
-    Raises:
-        Mistake: where another process is at work there.
-    """
-    try:
-        import fcntl
-
-        place = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
-        yield
-        return
-    try:
-        try:
-            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Mistake(
-                f"another process is training {folder}: wait for it, or end it"
-            ) from error
-        except OSError:
-            pass  # a disk without locks
-        yield
-    finally:
-        os.close(place)
 
 
 def check_name(path: Path) -> None:

@@ -133,20 +133,25 @@ def test_a_set_is_grey_where_every_picture_is(modes, channels, tmp_path):
     assert (data.train.pixels == 255).all()
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("jpg", {"quality": 100}), ("webp", {"lossless": True}), ("tif", {})],
+    ids=["jpg", "webp", "tif"],
+)
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_a_photograph_is_upright(orientation, folder, tmp_path, draws):
+def test_a_photograph_is_upright(orientation, kind, options, folder, tmp_path, draws):
     upright = Image.fromarray(draws.integers(0, 256, (6, 5, 3), dtype=np.uint8))
     turns = {1: 0, 3: 180, 6: 90, 8: 270}  # counter-clockwise, which the viewer undoes
     tags = Image.Exif()
     tags[0x0112] = orientation
-    path = folder / "ant" / "photo.jpg"
-    upright.rotate(turns[orientation], expand=True).save(path, quality=100, exif=tags)
+    path = folder / "ant" / f"photo.{kind}"
+    upright.rotate(turns[orientation], expand=True).save(path, exif=tags, **options)
     shown = read(str(path), grey=False, size=None).transpose(1, 2, 0)
     assert shown.shape == (6, 5, 3)
     assert load(str(folder)).shape == (3, 6, 5)
     plain = upright.rotate(turns[orientation], expand=True)
-    plain.save(tmp_path / "plain.jpg", quality=100)
-    lying = read(str(tmp_path / "plain.jpg"), grey=False, size=None).transpose(1, 2, 0)
+    plain.save(tmp_path / f"plain.{kind}", **options)
+    lying = read(str(tmp_path / f"plain.{kind}"), grey=False, size=None).transpose(1, 2, 0)
     assert np.array_equal(np.rot90(lying, -turns[orientation] // 90), shown)
 
 

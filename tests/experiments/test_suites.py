@@ -17,12 +17,9 @@ from jemstone.errors import Mistake
 from jemstone.experiments import (
     PARTS,
     SUITES,
-    Run,
     Settings,
     Store,
-    begin,
     case_of,
-    case_of_run,
     judge_case,
     load_classifier,
 )
@@ -30,7 +27,6 @@ from jemstone.experiments.store import Shelf, refuse_strangers
 from jemstone.metrics import SCORES
 from jemstone.model import JointEnergyModel
 from jemstone.nn import ConvNet
-from jemstone.recipes import changed, recipe_for
 from jemstone.report import doubts, page
 from jemstone.training import Device
 
@@ -72,7 +68,7 @@ def test_without_the_extra_only_pgd_attacks(case, few_steps, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setitem(sys.modules, "pyautoattack", None)
     monkeypatch.setattr(
-        "jemstone.experiments.suites.find_spec",
+        "jemstone.experiments.threats.find_spec",
         lambda name: None if name == "pyautoattack" else found(name),
     )
     figures = PARTS["attacks"](case, {})
@@ -111,24 +107,6 @@ def test_what_is_done_is_not_done_again(case, few_steps, tmp_path, monkeypatch):
     assert found == whole
     store.remove()
     assert not (tmp_path / "parts").exists()
-
-
-def test_what_lies_beside_a_runs_data_is_unknown_to_it(data, tmp_path, monkeypatch):
-    monkeypatch.delenv("JEMSTONE_DATA", raising=False)
-    lines = []
-    shown = replace(data, name="svhn")
-    fields = {"network.architecture": "convnet", "network.width": 2, "optimisation.steps": 1}
-    recipe = changed(recipe_for("classifier", budget="quick"), fields)
-    run = begin(tmp_path / "run", recipe, shown, root=tmp_path)
-    run.train(shown)
-    for known in (False, True):
-        if known:
-            images = np.zeros((3, 8, 8), dtype=np.uint8)
-            np.savez(tmp_path / "cifar10_test.npz", test_images=images)
-        case = case_of_run(Run.open(run.path), shown, Settings("full", 100), progress=lines.append)
-        assert ("cifar10" in case.unknown) == known
-        assert any("cifar10" in line for line in lines) != known
-        lines.clear()
 
 
 def test_parts_of_another_case_are_not_taken(case, data, eye, tmp_path):

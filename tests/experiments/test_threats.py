@@ -79,7 +79,7 @@ def test_the_full_suite_attacks_in_both_norms_unless_one_is_asked_for(
         with pytest.raises(Mistake, match="--norm linf"):
             case_of(model, data, settings)
     else:
-        assert case_of(model, data, settings).threats == expected
+        assert case_of(model, data, settings).threat.balls == expected
 
 
 @pytest.mark.parametrize(("asked", "eps"), [(None, 0.1), (0.3, 0.3)])
@@ -87,4 +87,4 @@ def test_unknown_images_are_attacked_in_the_ball_that_is_asked_for(asked, eps):
     shown = Images(torch.zeros(8, 1, 8, 8, dtype=torch.uint8), torch.arange(8))
     data = DataSet("digits", shown, shown, tuple("abcdefgh"), False)
     model = JointEnergyModel(ConvNet(1, 8, 2)).eval()
-    assert case_of(model, data, Settings("full", eps=asked)).linf_eps == eps
+    assert case_of(model, data, Settings("full", eps=asked)).threat.linf_eps == eps

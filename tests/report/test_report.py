@@ -47,7 +47,7 @@ def test_images_of_any_number_of_channels_are_a_grid_in_colour(channels, count):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_panels_are_drawn_side_by_side(channels, tmp_path):
     panels = {name: torch.rand(6, channels, 8, 8) for name in ("data", "$_$ {", "walk")}
-    draw_panels(tmp_path / "new" / "figure.png", panels, ("a", "b"), "no $formula$_{")
+    draw_panels(tmp_path / "new" / "figure.png", panels, ("$_$ {", "b"), "no $formula$_{")
     with Image.open(tmp_path / "new" / "figure.png") as picture:
         assert picture.size[0] > picture.size[1] > 100
 

@@ -89,7 +89,7 @@ def square(picture: Image.Image, size: int) -> Image.Image:
 
 def _may_lie(picture: Image.Image) -> bool:
     """Tell whether a camera may have noted there how it was held."""
-    return picture.format in ("JPEG", "MPO", "WEBP", "TIFF")
+    return picture.format in ("JPEG", "MPO", "WEBP")  # TIFF is turned by Pillow
 
 
 @contextmanager

@@ -216,7 +216,8 @@ def resolved(recipe: Recipe, data: DataSet, processes: int = 1) -> Recipe:
         raise Mistake(f"optimisation.batch_size is at least the number of processes, {processes}")
     if steps < 1:
         raise Mistake("optimisation.epochs gives no step: ask for more, or for --steps")
-    if recipe.ramp > steps:
+    attacked = recipe.weights.adversarial or recipe.positives == "adversarial"
+    if attacked and recipe.ramp > steps:
         raise Mistake(
             f"ramp is {recipe.ramp}, and the run has {steps} steps, so the attack would never have "
             "its full radius: give a shorter --ramp, or --steps, which shortens both"

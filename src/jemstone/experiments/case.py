@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,10 @@ from jemstone.experiments.judge import Judge, judge_for
 from jemstone.experiments.provenance import source_commit
 from jemstone.experiments.runs import Run
 from jemstone.experiments.sight import Eyes, open_eyes
-from jemstone.experiments.threats import FIELD_EPS, usual
+from jemstone.experiments.threats import ThreatModel, has_autoattack
 from jemstone.files import digest_of, is_file, sha256_of
 from jemstone.functional.balls import BALLS
 from jemstone.metrics import Inception
-from jemstone.metrics.autoattack import SMALLEST_SIDE
 from jemstone.metrics.classification import check_logits
 from jemstone.model import JointEnergyModel
 from jemstone.nn.modes import held
@@ -44,9 +42,6 @@ from jemstone.types import Generator
 
 __all__ = ["Case", "Settings", "check_fit"]
 
-# In [0, 1]: what the budgets train digits and mnist with, and the field's ball on photographs.
-_EPS = {"digits": 0.1, "mnist": 0.1, "fashion-mnist": 0.1}
-_L2_EPS = 0.5
 # Taken where the data root holds them.
 _STRANGERS = {
     "mnist": ("fashion-mnist",),
@@ -144,45 +139,10 @@ class Case:
         return Generator(self.settings.seed)
 
     @property
-    def threat(self) -> tuple[str, float]:
-        """Norm and radius of the ball that the model is attacked in."""
+    def threat(self) -> ThreatModel:
+        """The balls within which the model is attacked."""
         trained = self.run.recipe.attack if self.run is not None else None
-        norm = self.settings.norm or (trained.norm if trained else "linf")
-        if self.settings.eps is not None:
-            return norm, self.settings.eps
-        if trained is not None and trained.norm == norm:
-            return norm, trained.eps
-        return norm, self.linf_eps if norm == "linf" else _L2_EPS
-
-    @property
-    def threats(self) -> list[tuple[str, list[float]]]:
-        """By norm, the radii of the strongest attacks: the threat's, and what a reviewer adds.
-
-        Those are the field's 8/255 on colour images, and one ball of the other norm, which the
-        model was not trained in; neither where norm or radius were asked for. Images that Square
-        cannot tile in L2 are not attacked there.
-        """
-        norm, eps = self.threat
-        if self.settings.norm is not None or self.settings.eps is not None:
-            return [(norm, [eps])]
-        threat = (norm, [eps, *usual(norm, self.data)])
-        if norm == "l2":
-            return [threat, ("linf", [self.linf_eps])]
-        return [threat, ("l2", [_L2_EPS])] if self._tiled else [threat]
-
-    @property
-    def _tiled(self) -> bool:
-        return min(self.data.shape[1:]) >= SMALLEST_SIDE
-
-    @property
-    def linf_eps(self) -> float:
-        """Radius of the Linf ball in which unknown images are attacked."""
-        if self.settings.eps is not None and self.threat[0] == "linf":
-            return self.settings.eps
-        trained = self.run.recipe.attack if self.run is not None else None
-        if trained is not None and trained.norm == "linf" and trained.eps > 0:
-            return trained.eps
-        return _EPS.get(self.data.name, FIELD_EPS)
+        return ThreatModel(self.data, trained, self.settings.norm, self.settings.eps)
 
     @cached_property
     def unknown(self) -> dict[str, Images]:
@@ -210,19 +170,6 @@ class Case:
     def known(self) -> Images:
         """The held-out images that unknown ones are told from."""
         return self.data.test.first(self.settings.strangers)
-
-    def check_threat(self) -> None:
-        """Refuse a ball in which nothing is measured.
-
-        Raises:
-            Mistake: where it is a point, or Square, which is installed, cannot tile the images.
-        """
-        norm, eps = self.threat
-        if not eps > 0:
-            raise Mistake(f"the run was trained in a ball of radius {eps:g}: give another --eps")
-        if norm == "l2" and not self._tiled:
-            side = f"{SMALLEST_SIDE} x {SMALLEST_SIDE}"
-            raise Mistake(f"attacks in L2 need images of {side} at least: give --norm linf")
 
     def _at_hand(self) -> list[str]:
         """Name the usual sets that the data root holds as archives; nothing is downloaded."""
@@ -267,7 +214,7 @@ class Case:
             "judge": None if self.judge is None else [self.judge.name, self.judge.sha256],
             "run": None if self.run is None else _about(self.run),
             "settings": dataclasses.asdict(self.settings),
-            "attacks": find_spec("pyautoattack") is not None,
+            "attacks": has_autoattack(),
             "device": str(self.device),
             "version": [__version__, source_commit()],
         }

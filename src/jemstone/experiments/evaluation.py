@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jemstone.data import DataSet
+from jemstone.data import DataSet, data_root
 from jemstone.errors import Mistake, unknown
 from jemstone.experiments.case import Case, Settings
 from jemstone.experiments.drawing import refuse_many
@@ -101,8 +101,9 @@ def case_of_run(
         )
     refuse_few(settings.count, data)
     refuse_many(settings.count, data.shape)
-    # What lies beside the run's data is at hand too.
-    options["root"] = options.get("root") or run.environment["data_root"]
+    # What lies beside the run's data is at hand too; a set that is named is looked for as ever.
+    if data_root(options.get("root")) is None and settings.unknown is None:
+        options["root"] = run.environment["data_root"]
     device = device or Device(run.device.name)
     model = run.model().to(device.name)
     about = {
@@ -160,7 +161,7 @@ def case_of(
     plain = None if baseline is None else _plain(baseline, model).to(device.name)
     case = Case(model.to(device.name), data, settings, device=device, baseline=plain, **options)
     if settings.suite == "full":
-        case.check_threat()
+        case.threat.check()
         case.unknown  # noqa: B018 - what is missing is told before anything is computed
     return case
 

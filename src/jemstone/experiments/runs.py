@@ -16,7 +16,8 @@ from jemstone.checkpoints import checkpoints, newest_checkpoint
 from jemstone.data import DataSet, fingerprint, load
 from jemstone.errors import Mistake
 from jemstone.experiments.environment import check_environment
-from jemstone.files import alone_in, is_file, read_json, read_tensors, sha256_of
+from jemstone.files import is_file, read_json, read_tensors, sha256_of
+from jemstone.lock import Busy, alone_in
 from jemstone.model import JointEnergyModel
 from jemstone.recipes import (
     Recipe,
@@ -239,21 +240,23 @@ class Run:
             state: what :meth:`state` returned, where it was asked for before.
 
         Raises:
-            Mistake: where the checkpoint is broken, or another process trains the run.
+            Mistake: where the checkpoint is broken.
+            Busy: where another process trains the run, or has meanwhile.
             Diverged: where training is lost.
             Interrupted: where a listener wanted to stop; the run can be resumed.
         """
         state = state or self.state(data)
+        processes, step = state.processes, state.step
         with ExitStack() as stack:
+            processes.in_turn(lambda: self._take(stack, step) if processes.leads else None)
             boards: list[TensorBoard] = []
             if self.environment.get("tensorboard") and state.processes.leads:
                 board = TensorBoard(self.path / "tensorboard", state.step)
                 boards.append(stack.enter_context(board))
             gallery = Gallery(self.path / "samples", *(board.show for board in boards))
             folder = RunFolder(self.path, self._picture(state.buffer), gallery)
-            if state.processes.leads:
-                stack.enter_context(alone_in(self.path))
-                folder.cut_back(state.step, state.watch.retries)
+            if processes.leads:
+                folder.cut_back(step, state.watch.retries)
             return train(
                 state,
                 build_objective(self.recipe, state.buffer, self.classes),
@@ -267,6 +270,12 @@ class Run:
                 checkpoint_every=self.environment["checkpoint_every"],
                 on_step=lambda state: self._hang(state, gallery),
             )
+
+    def _take(self, stack: ExitStack, step: int) -> None:
+        """Keep other trainers away until the stack is left; refuse to go on from a former step."""
+        stack.enter_context(alone_in(self.path))
+        if self.steps_done > step:
+            raise Busy(f"another process has trained {self.path} meanwhile: resume it anew")
 
     def _hang(self, state: TrainingState, gallery: Gallery) -> None:
         """Keep a picture of the chains where one is due between checkpoints."""

@@ -6,7 +6,6 @@ import dataclasses
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from jemstone.experiments.case import Case
@@ -15,7 +14,7 @@ from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.samples import judge_generation
 from jemstone.experiments.store import Store
-from jemstone.experiments.threats import attacked_images, radii
+from jemstone.experiments.threats import attacked_images, has_autoattack, radii
 from jemstone.experiments.walking import judge_walks
 from jemstone.files import finite
 from jemstone.functional.confidence import wilson_interval
@@ -64,7 +63,7 @@ def judge_classification(case: Case, shelf: Kept) -> dict[str, Any]:
 
 def judge_by_pgd(case: Case, shelf: Kept) -> dict[str, Any]:
     """Judge robust accuracy at the trained radius, half of it, and the field's on colour images."""
-    norm, eps = case.threat
+    norm, eps = case.threat.norm, case.threat.eps
     case.progress(f"robust accuracy, {norm}")
     test, most = case.data.test, case.settings.attacked
     rows = robust_accuracy(
@@ -86,13 +85,15 @@ def judge_attacks(case: Case, shelf: Kept) -> dict[str, Any]:
     In balls of the norm that the model is attacked in: all images, and a curve over radii; in one
     ball of the other norm: the first 100.
     """
-    left_out = [] if find_spec("pyautoattack") else [name for name in ATTACKS if name != "pgd"]
+    left_out = [] if has_autoattack() else [name for name in ATTACKS if name != "pgd"]
     attacks = [name for name in ATTACKS if name not in left_out]
     if left_out:
         case.progress("left out: Square, AutoAttack; pip install 'jemstone[attack]' adds them")
+    if not case.threat.knows_l2:
+        case.progress("left out: attacks in L2, where Square needs larger images")
     images = case.data.test.first(case.settings.attacked)
     rows: list[dict[str, Any]] = []
-    for number, (norm, strong) in enumerate(case.threats):
+    for number, (norm, strong) in enumerate(case.threat.balls):
         some, curve = (images.first(_OTHER_NORM), _OTHER_CURVE) if number else (images, _CURVE)
         rows += judge_robustness(
             case.model,
@@ -118,7 +119,7 @@ def judge_refinement(case: Case, shelf: Kept) -> dict[str, Any]:
     """
     if case.run is None:
         return {"purification": []}
-    norm, eps = case.threat
+    norm, eps = case.threat.norm, case.threat.eps
     constants = case.run.recipe.sampling.energy
     short = dataclasses.replace(constants, steps=min(constants.steps, _PURIFYING_WALK))
     images = case.data.test.first(case.settings.attacked).first(_PURIFIED)
@@ -145,7 +146,7 @@ def judge_detection(case: Case, shelf: Kept) -> dict[str, Any]:
         case.known,
         case.unknown,
         generator=case.generator.fold("unknown attacks"),
-        eps_list=[case.linf_eps],
+        eps_list=[case.threat.linf_eps],
         steps=_DETECTION_STEPS,
         attacked=_ATTACKED_STRANGERS,
         baseline=case.baseline,

@@ -45,7 +45,9 @@ def draw_panels(
         axis.set_xticks([])
         height = image.shape[0] / len(classes)
         rows = [height * (k + 0.5) for k in range(len(classes))]
-        axis.set_yticks(rows if number == 0 else [], classes if number == 0 else [])
+        axis.set_yticks(
+            rows if number == 0 else [], classes if number == 0 else [], parse_math=False
+        )
         axis.tick_params(length=0, labelsize=8)
         for spine in axis.spines.values():
             spine.set_visible(False)

@@ -61,7 +61,9 @@ def draw_gradients(path: Path, images: Tensor, rows: Mapping[str, Tensor], title
     axis = figure.subplots()
     axis.imshow(picture.clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axis.set_xticks([])
-    axis.set_yticks([high / len(labels) * (k + 0.5) for k in range(len(labels))], labels)
+    axis.set_yticks(
+        [high / len(labels) * (k + 0.5) for k in range(len(labels))], labels, parse_math=False
+    )
     axis.tick_params(length=0, labelsize=8)
     for spine in axis.spines.values():
         spine.set_visible(False)

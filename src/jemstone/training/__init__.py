@@ -3,7 +3,8 @@
 from jemstone.training.device import Device, choose_device, processor
 from jemstone.training.gallery import Gallery, chains_shown, grid, labels_shown, write_grid
 from jemstone.training.guard import Diverged, Guard, Guarding
-from jemstone.training.loop import Interrupted, Listener, Quiet, released, train
+from jemstone.training.listeners import Interrupted, Listener, Quiet
+from jemstone.training.loop import released, train
 from jemstone.training.optimisation import Optimisation
 from jemstone.training.processes import Processes, join
 from jemstone.training.run_folder import RunFolder

@@ -39,15 +39,10 @@ class Device:
 
     @property
     def memory(self) -> int | None:
-        """Bytes that there are; None where the system does not tell.
-
-        Of a GPU and its machine, where a run's chains and images stay, those of the smaller.
-        """
-        there = machine_memory()
+        """Bytes that there are; None where the system does not tell."""
         if self.name == "cuda":
-            own = int(torch.cuda.get_device_properties(0).total_memory)
-            return own if there is None else min(own, there)
-        return there
+            return int(torch.cuda.get_device_properties(0).total_memory)
+        return machine_memory()
 
     def __str__(self) -> str:
         return f"{self.name}, {'bf16' if self.bf16 else 'fp32'}"

@@ -10,6 +10,7 @@ from jemstone.errors import Mistake
 from jemstone.experiments import Run
 from jemstone.experiments.reproduction import cells, check_work, networks, reproduce
 from jemstone.experiments.suites import PARTS
+from jemstone.lock import Busy
 from jemstone.report.reproduction import table_markdown
 from jemstone.training import Diverged, RunFolder
 from jemstone.types import Generator
@@ -189,3 +190,14 @@ def test_an_init_beyond_memory_is_refused_before_flows_are_trained(work, monkeyp
     monkeypatch.setattr("jemstone.memory.machine_memory", lambda: 1000)
     with pytest.raises(Mistake, match=r"the class-Gaussian init claims .* --resize"):
         check_work(asked)
+
+
+def test_a_network_that_another_process_trains_is_waited_for_and_not_failed(work, monkeypatch):
+    def busy(*given, **options):
+        raise Busy("another process is at work")
+
+    monkeypatch.setattr(Run, "train", busy)
+    asked = work(seeds=(0,), rows=("robust-classifier",))
+    with pytest.raises(Busy):
+        networks.train_networks(asked)
+    assert not list((asked.cells / "training").glob("*.json"))

@@ -12,7 +12,13 @@ from jemstone.recipes import BUDGETS, PAPERS, recipe_for
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [("digits", "digits"), ("sets/birds.npz", "birds.npz"), ("a/birds", "birds")]
+    ("given", "told"),
+    [
+        ("digits", "digits"),
+        ("sets/birds.npz", "birds.npz"),
+        ("a/birds", "birds"),
+        ("a/birds/.", "birds"),
+    ],
 )
 def test_the_command_that_is_told_can_be_given(given, told):
     plan = Plan(given, judge="0" * 64, judge_file="eye.safetensors")

@@ -17,7 +17,7 @@ from jemstone.experiments.bench.plain import baseline
 from jemstone.experiments.bench.shares import shares
 from jemstone.experiments.bench.work import Work
 from jemstone.memory import keep_freed_memory
-from jemstone.training import Device
+from jemstone.training import Device, choose_device
 
 __all__ = ["Runner", "TooLong"]
 
@@ -92,8 +92,9 @@ class Runner:
 
 def _serve(line: Connection, side: str, device: Device, threads: int, seed: int) -> None:
     torch.set_num_threads(threads)
-    if side == "ours":
+    if side == "ours":  # with what its users have
         keep_freed_memory()
+        choose_device(device.name)
     calls: dict[str, Callable[[], object]] = {}
     while True:
         try:

@@ -210,7 +210,7 @@ class _Opened:
         """Judge accuracy, clean and attacked, as `jemstone evaluate` does."""
         case = self.open()
         clean, attacked = (PARTS[name](case, {}) for name in ("classification", "pgd"))
-        norm, eps = case.threat
+        norm, eps = case.threat.norm, case.threat.eps
         rows = attacked["robust_accuracy"]
         row = next(row for row in rows if row["eps"] == eps)
         # What a network hides in one ball it may hide in all.

@@ -20,6 +20,7 @@ from jemstone.experiments.reproduction.work import Work
 from jemstone.experiments.runs import Run
 from jemstone.experiments.store import Store
 from jemstone.functional.gaussian import count_numbers
+from jemstone.lock import Busy
 from jemstone.memory import refuse_beyond_memory
 from jemstone.recipes import Recipe, refuse_oversized
 from jemstone.training import Diverged, Interrupted, RunFolder
@@ -113,6 +114,7 @@ def train_networks(work: Work) -> list[Trained]:
 
     Raises:
         Interrupted: where a listener wanted to stop; what is done is kept.
+        Busy: where another process trains one of them.
     """
     kept = Store(work.cells / "training", work.plan.key(work.data))
     known = kept.read()
@@ -129,7 +131,7 @@ def train_networks(work: Work) -> list[Trained]:
         fresh = reset_peak(work.training)
         try:
             trained, worked = _trained(work, network, seed, told)
-        except Interrupted:
+        except (Interrupted, Busy):
             raise
         except Exception as error:  # whatever a library raised
             if of_the_environment(error):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +135,7 @@ class Plan:
     @property
     def command(self) -> str:
         """The command line that this folder is the result of, without paths."""
-        data = self.source if self.source in NAMES else Path(self.source).name
+        data = self.source if self.source in NAMES else Path(os.path.abspath(self.source)).name
         words = ["jemstone", "reproduce", "--data", data]
         words += ["--seeds", *map(str, self.seeds), "--budget", self.budget, "--n", str(self.count)]
         if self.resize:
