@@ -53,7 +53,7 @@ def array_names(path: Path) -> frozenset[str]:
 def read_arrays(
     path: Path, names: Sequence[str], mapped: Collection[str] = ()
 ) -> dict[str, _Array]:
-    """Read arrays of whole numbers from a ``.npz`` file, nothing else in it.
+    """Read arrays from a ``.npz`` file, nothing else in it; objects are refused, as pickles are.
 
     Args:
         path: of the file.
@@ -63,8 +63,8 @@ def read_arrays(
             kept in memory.
 
     Raises:
-        Mistake: where the file is missing, broken, lacks an array, holds one of another type, or
-            claims more than it holds or than the machine has.
+        Mistake: where the file is missing, broken, lacks an array, holds one of objects, or claims
+            more than it holds or than the machine has.
     """
     with _opened(path) as archive:
         missing = [name for name in names if f"{name}.npy" not in archive.namelist()]

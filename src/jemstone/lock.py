@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from jemstone.errors import Mistake
 
-__all__ = ["Busy", "alone_in"]
+__all__ = ["Busy", "alone", "alone_in"]
+
+Given = ParamSpec("Given")
+Back = TypeVar("Back")
 
 
 class Busy(Mistake):
@@ -46,3 +51,16 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(place)
+
+
+def alone(
+    method: Callable[Concatenate[Any, Given], Back],
+) -> Callable[Concatenate[Any, Given], Back]:
+    """Let a method of what has a folder, its ``path``, be alone in there; see :func:`alone_in`."""
+
+    @functools.wraps(method)
+    def run(self: Any, /, *given: Given.args, **options: Given.kwargs) -> Back:
+        with alone_in(self.path):
+            return method(self, *given, **options)
+
+    return run

@@ -2,8 +2,8 @@
 
 A counter-based generator (as Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
 SC 2011; mixing function: SplitMix64, Steele, Lea & Flood, OOPSLA 2014). It has no state, so
-image *i* gets the same noise in every batch size, on every device and after every resume, and
-a whole batch is drawn in a handful of tensor operations.
+image *i* gets the same noise in every batch size and after every resume, on every device the same
+words, and normals up to rounding; a whole batch is drawn in a handful of tensor operations.
 """
 
 from __future__ import annotations

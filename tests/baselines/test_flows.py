@@ -131,6 +131,36 @@ def test_the_roulette_is_right_on_average_and_so_is_its_gradient(flows):
         assert (error < 0.2 * truth.abs().max()).all()
 
 
+@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize("squeezed", [True, False])
+def test_bits_do_not_hang_on_how_bytes_lie(name, squeezed, flows, generator):
+    bytes_ = (256 * generator.uniform((3, 8, 8, 3))).to(torch.uint8).permute(0, 3, 1, 2)
+    architecture = Architecture(2, 1, 8, squeezed=squeezed)
+    flow = build_flow(name, (3, 8, 8), 2, architecture, 0).eval()
+    found = [
+        bits_per_dim(flow, Images(pixels, torch.zeros(3, dtype=torch.int64)), generator)
+        for pixels in (bytes_, bytes_.contiguous())
+    ]
+    assert found[0] == pytest.approx(found[1])
+    assert math.isfinite(found[0])
+
+
+class Backwards(torch.nn.Module):
+    """No contraction: the iteration adds z for ever."""
+
+    def forward(self, x):
+        return -x
+
+
+def test_what_does_not_converge_is_no_sample(flows, generator):
+    block = ResidualBlock((1, 4, 4), 8)
+    block.net = Backwards()
+    z = torch.cat([generator.normal((1, 1, 4, 4)), torch.zeros(1, 1, 4, 4)])
+    x = block.decode(z)
+    assert x[0].isnan().all()
+    assert torch.equal(x[1], z[1])
+
+
 def test_bits_of_the_uniform_density_are_eight():
     assert bits(torch.zeros(3), 64).tolist() == [8.0] * 3
 

@@ -55,6 +55,10 @@ ARGUMENTS = {
     ),
     "not a number": (["train", "jem", "--attack.eps", "nan", "--out", "OUT"], "attack.eps"),
     "no step": (["train", "jem", "--steps", "0", "--out", "OUT"], "steps"),
+    "a stride that leaves pixels unseen": (
+        ["train", "jem", "--network.stride", "5", "--out", "OUT"],
+        "divides both sides",
+    ),
     "a stride that leaves no image": (
         ["train", "jem", "--network.stride", "16", "--out", "OUT"],
         "8 x 8",

@@ -10,7 +10,7 @@ from jemstone.nn import WideResNet, kernels
 def settled():
     """Build a network whose batch norms have numbers of their own, of either sign, and images."""
 
-    def settle(channels=3, size=8, **config):
+    def settle(channels=3, size=8, sides=None, count=6, **config):
         config = {"depth": 10, "width": 1} | config
         model = JointEnergyModel(WideResNet(channels, 5, **config), mean=0.5, std=0.5)
         for module in model.modules():
@@ -19,7 +19,9 @@ def settled():
                 nn.init.normal_(module.bias)
                 nn.init.normal_(module.running_mean)
                 nn.init.uniform_(module.running_var, 0.5, 2.0)
-        return model.to(memory_format=torch.channels_last), torch.rand(6, channels, size, size)
+        return model.to(memory_format=torch.channels_last), torch.rand(
+            count, channels, *(sides or (size, size))
+        )
 
     return settle
 

@@ -31,6 +31,24 @@ def cosine(a, b):
 
 @pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("network", ["batch", "strided", "wide"])
+@pytest.mark.parametrize(
+    ("channels", "sides", "count"),
+    [(3, (9, 9), 6), (1, (11, 7), 2), (2, (16, 16), 1), (3, (4, 5), 3)],
+)
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_odd_images_are_read_alike(network, mode, channels, sides, count, layout, settled):
+    asked = NETWORKS[network] | {"channels": channels, "sides": sides, "count": count}
+    model, x = settled(**asked)
+    model, x = model.double(), x.double().contiguous(memory_format=layout)
+    with MODES[mode](model):
+        frozen = model.frozen(mode, x)
+        found, expected = (grad_x(marginal, read, x, None) for read in (frozen, model))
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.usefixtures("either")
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-3)], ids=str

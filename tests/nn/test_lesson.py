@@ -39,6 +39,34 @@ def gradient(model, x):
 
 
 @pytest.mark.usefixtures("either")
+@pytest.mark.parametrize("network", ["batch", "strided", "wide"])
+@pytest.mark.parametrize(
+    ("channels", "sides", "count"),
+    [(3, (9, 9), 6), (1, (11, 7), 2), (2, (16, 16), 1), (3, (4, 5), 3)],
+)
+def test_odd_images_are_learnt_from_alike(network, channels, sides, count, settled):
+    asked = NETWORKS[network] | {"channels": channels, "sides": sides, "count": count}
+    model, x = settled(**asked)
+    model, x = model.double().train(), x.double()
+    taught = copy.deepcopy(model)
+    expected = gradient(model, x)
+    with learning(taught):
+        found = gradient(taught, x)
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-9)
+
+
+def test_weights_that_move_before_their_gradient_are_told(settled):
+    model, x = settled(**NETWORKS["batch"])
+    with learning(model.train()):
+        loss = loss_of(model, x)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-3)], ids=str

@@ -170,6 +170,12 @@ def check_deals(processes):
         assert len(told) == (processes.rank == (place > 9))
 
 
+def lacking(rank):
+    """Stand for what one machine has and another lacks."""
+    if rank:
+        raise Mistake("what the second lacks")
+
+
 def main(folder):
     for name in ("run", "two", "again"):
         (folder / name).mkdir(exist_ok=True)
@@ -192,6 +198,8 @@ def main(folder):
         numbers = torch.arange(7.0)[:, None] * torch.ones(2)
         assert torch.equal(processes.join_shares(numbers[processes.share], 7), numbers)
         check_deals(processes)
+        with pytest.raises(Mistake, match="what the second lacks"):
+            processes.in_turn(lambda: lacking(processes.rank))
         write_json(folder / f"judged-{processes.rank}.json", judged(processes))
 
 

@@ -201,7 +201,9 @@ def dequantised(images: Tensor, generator: Generator) -> Tensor:
         images: uint8 (B, C, H, W).
         generator: the randomness.
     """
-    return (images + generator.uniform(images.shape, device=images.device)) / _LEVELS
+    spread = generator.uniform(images.shape, device=images.device)
+    # Bytes of colours may lie channel by channel; the flow library wants them row by row.
+    return (images + spread).contiguous() / _LEVELS
 
 
 def bits(log_prob: Tensor, dims: int) -> Tensor:

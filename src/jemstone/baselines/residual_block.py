@@ -71,7 +71,7 @@ class ResidualBlock(nn.Module):
             )
         else:
             with torch.enable_grad():
-                x = x.detach().requires_grad_()
+                x = x.detach().contiguous().requires_grad_()
                 g = self.net(x)
                 log_det = residual.basic_logdet_estimator(g, x, TERMS, probe, lambda k: 1.0, False)
             x, g, log_det = x.detach(), g.detach(), log_det.detach()
@@ -80,7 +80,8 @@ class ResidualBlock(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Solve ``z = x + g(x)`` by Banach's iteration, each image until it stands still.
 
-        An image that stands still is left alone, so it does not matter which others are there.
+        An image that stands still is left alone, so it does not matter which others are there. One
+        that never does, since g does not contract there, is no solution: it is NaN.
 
         Args:
             z: (B, C, H, W).
@@ -92,8 +93,8 @@ class ResidualBlock(nn.Module):
             moving = far.flatten(1).any(1)[:, None, None, None]
             x = torch.where(moving, nearer, x)
             if not moving.any():
-                break
-        return x
+                return x
+        return torch.where(moving, torch.nan, x)
 
 
 def _roulette(

@@ -15,7 +15,7 @@ from jemstone.cli.parser import Parser, common_options, option_value, positional
 from jemstone.cli.voice import restarted, speaks
 from jemstone.data import DataSet, load, set_name
 from jemstone.errors import Mistake
-from jemstone.experiments import Run, begin, device_for, duration, seconds_per_step
+from jemstone.experiments import Run, begin, device_for, drifted, duration, seconds_per_step
 from jemstone.functional.gaussian import lonely_classes
 from jemstone.recipes import PAPERS, Recipe, estimate, of_length, read_recipe, recipe_for, to_yaml
 from jemstone.training import Diverged, Interrupted, Processes, join
@@ -139,12 +139,14 @@ def _resume(argv: Sequence[str], processes: Processes) -> int:
     except Mistake as error:
         hint = "a resumed run keeps its recipe, folder and steps, so give --resume DIR alone"
         raise Mistake(f"{error} ({hint}, or with --data_root)") from error
-    resumed = Run.open(Path(arguments.resume))
+    resumed = processes.in_turn(lambda: Run.open(Path(arguments.resume)))
     if resumed.steps_done >= resumed.steps:
         say(f"the run is finished: {resumed.steps} steps")
         if speaks():
             print(resumed.path)
         return 0
+    if others := drifted(resumed.environment):
+        say(f"not bit for bit from here: the run began with {'; '.join(others)}")
     data = processes.in_turn(lambda: resumed.data(arguments.data_root, told=say))
     return train_run(resumed, data, processes)
 

@@ -12,7 +12,7 @@ from jemstone.experiments.gradients import InputGradients, compare_gradients, da
 from jemstone.experiments.judge import Judge, judge_for, judge_from
 from jemstone.experiments.landscape import Landscape, data_landscape, landscape
 from jemstone.experiments.pace import duration, seconds_per_step
-from jemstone.experiments.provenance import source_commit
+from jemstone.experiments.provenance import drifted, source_commit
 from jemstone.experiments.purification import judge_purification
 from jemstone.experiments.robustness import ATTACKS, judge_robustness
 from jemstone.experiments.runs import Run
@@ -47,6 +47,7 @@ __all__ = [
     "data_of",
     "device_for",
     "draw",
+    "drifted",
     "duration",
     "evaluate",
     "examine",

@@ -29,6 +29,7 @@ from jemstone.experiments.flow_sizes import FlowSize, size_for
 from jemstone.experiments.flow_state import FlowState
 from jemstone.experiments.provenance import source_commit, versions
 from jemstone.files import check_new, is_file, read_tensors, sha256_of, write_json
+from jemstone.lock import alone
 from jemstone.training import Device, Diverged, Interrupted, RunFolder, choose_device
 from jemstone.types import Generator
 
@@ -215,6 +216,7 @@ class FlowRun:
         """
         return bits_per_dim(self.flow(), images, generator)
 
+    @alone
     def train(
         self,
         data: DataSet,
@@ -233,7 +235,8 @@ class FlowRun:
 
         Raises:
             Mistake: where the data has changed, or the checkpoint is broken.
-            Diverged: where the loss or its gradient is not finite.
+            Busy: where another process trains the run.
+            Diverged: where the loss or its gradient is not finite, or the loss beyond its limit.
             Interrupted: where it was asked to stop; the run can be resumed.
         """
         if fingerprint(data) != self.about["data_fingerprint"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from jemstone._version import __version__
 from jemstone.nn.kernels import compiled
 from jemstone.training import Device, processor
 
-__all__ = ["machine", "source_commit", "versions"]
+__all__ = ["drifted", "machine", "source_commit", "versions"]
 
 
 def versions() -> dict[str, Any]:
@@ -27,6 +28,19 @@ def versions() -> dict[str, Any]:
         "torch": torch.__version__,
         "jemstone": __version__,
     }
+
+
+def drifted(environment: Mapping[str, Any]) -> list[str]:
+    """Return what numbers hang on that is not here as it was, in words: bits may differ from here.
+
+    Args:
+        environment: what :func:`versions` said, among other things.
+    """
+    return [
+        f"{name} {environment[name]}, here {now}"
+        for name, now in versions().items()
+        if environment.get(name, now) != now
+    ]
 
 
 def machine(device: Device) -> dict[str, Any]:

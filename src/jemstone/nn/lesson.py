@@ -42,7 +42,8 @@ class Lesson(torch.autograd.Function):
         with torch.autocast(x.device.type, enabled=False):
             ctx.part = part.frozen("batch", x.dtype, tracks=True)
             out, saved = ctx.part(x)
-        ctx.save_for_backward(x, *itertools.chain(*saved))
+        # The parameters too: that they have moved before the gradient is then told.
+        ctx.save_for_backward(x, *parameters, *itertools.chain(*saved))
         ctx.sizes, ctx.like = [len(kept) for kept in saved], [p.dtype for p in parameters]
         return out
 
@@ -51,7 +52,7 @@ class Lesson(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients at the input and at the parameters."""
         x, *flat = ctx.saved_tensors
-        rest = iter(flat)
+        rest = iter(flat[len(ctx.like) :])
         saved = tuple(tuple(itertools.islice(rest, size)) for size in ctx.sizes)
         with torch.autocast(g.device.type, enabled=False):
             if g.dim() == 4:

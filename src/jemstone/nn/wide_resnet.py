@@ -47,7 +47,7 @@ def _conv3x3(channels: int, out: int, stride: int = 1) -> nn.Conv2d:
 
 
 def _stem(channels: int, out: int, stride: int) -> nn.Conv2d:
-    """Build the first convolution; one with a stride sees each pixel as often as any other."""
+    """Build the first convolution; with a stride, all pixels but those at edges count alike."""
     if stride == 1:
         return _conv3x3(channels, out)
     return nn.Conv2d(channels, out, kernel_size=2 * stride, stride=stride, padding=stride // 2)

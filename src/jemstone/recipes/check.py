@@ -136,6 +136,13 @@ def check_data(recipe: Recipe, data: DataSet, processes: int = 1) -> None:
     # A single pixel is its own reflection.
     if recipe.augmentation.padding >= size and data.shape[1:] != (1, 1):
         raise Mistake(f"augmentation.padding is below the smaller side of the images, {size}")
+    stride = recipe.network.stride if recipe.network.architecture == "wide-resnet" else 1
+    if any(side % stride > stride // 2 for side in data.shape[1:]):
+        sides = " x ".join(map(str, data.shape[1:]))
+        raise Mistake(
+            f"network.stride is {stride}, and the last pixels of {sides} images would not be seen: "
+            "give one that divides both sides"
+        )
     least, each = len(data.classes) * processes, " for each process" * (processes > 1)
     if recipe.weights.likelihood and recipe.chains.size < least:
         raise Mistake(f"chains.size is at least the number of classes{each}, {least}")

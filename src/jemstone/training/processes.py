@@ -94,6 +94,12 @@ class Processes:
         dist.all_reduce(values)
         return dict(zip(terms, values, strict=True))
 
+    def align(self, model: nn.Module) -> None:
+        """Give all processes the first one's running statistics, as before every step."""
+        if self.world > 1:
+            for values in model.buffers():
+                dist.broadcast(values, 0)
+
     def any(self, flag: bool) -> bool:
         """Tell, in all processes alike, whether one says yes."""
         if self.world == 1:
@@ -189,8 +195,10 @@ class Processes:
         """Let the first process do it before the others, who find on disk what it left.
 
         Raises:
-            Mistake: in every process, where the first could not do it.
+            Mistake: in every process, where one of them could not do it.
         """
+        if self.world == 1:
+            return work()
         if self.leads:
             try:
                 done = work()
@@ -198,10 +206,17 @@ class Processes:
                 self.any(True)
                 raise
             self.any(False)
+            self._tell(None)
             return done
         if self.any(False):
             raise Mistake("the first process says what is wrong")
-        return work()
+        mistake: Mistake | None = None
+        try:
+            done = work()
+        except Mistake as error:
+            mistake = error
+        self._tell(mistake)
+        return done
 
 
 class _Loss(nn.Module):

@@ -224,7 +224,11 @@ class TrainingState:
             self.buffer.images.copy_(snapshot.chains)
 
     def leave_trail(self) -> None:
-        """Remember the state as one to go back to, once it has proved to be good."""
+        """Remember the state as one to go back to, once it has proved to be good.
+
+        What all processes remember is what a checkpoint holds: the first one's statistics.
+        """
+        self.processes.align(self.model)
         self.trail = [*self.trail, self.snapshot()][-TRAIL:]
 
     def _record(self) -> dict[str, Any]:

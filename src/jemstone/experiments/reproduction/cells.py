@@ -271,8 +271,8 @@ class _Opened:
             0,
             self.work.judging,
         )
-        bits = flow.bits_per_dim(data.test, Generator(self.one.seed).fold("bits"))
         figures = self.judged("flow", pixels, y, "intended", cost)
+        bits = flow.bits_per_dim(data.test, Generator(self.one.seed).fold("bits"))
         return {**figures, "bits_per_dim": bits, "overflowed": sum(lost)}
 
     def judged(
