@@ -41,6 +41,7 @@ def standard_error(values: Tensor) -> float:
 def mean_interval(values: Tensor, confidence: float = 0.95) -> tuple[float, float]:
     r"""Compute Student's interval for a mean, :math:`\bar v \pm t_{n-1} \, s / \sqrt{n}`.
 
+    >>> import torch
     >>> low, high = mean_interval(torch.tensor([1.0, 2.0, 3.0]))
     >>> f"{low:.3f} {high:.3f}"
     '-0.484 4.484'

@@ -117,6 +117,7 @@ def grey_radius(threat: Ball, size: int) -> float:
 
     It is 1/2 in Linf, and :math:`\sqrt{D}/2` in L2.
 
+    >>> from jemstone.functional.balls import L2
     >>> grey_radius(L2(0.1), size=64)
     4.0
 
