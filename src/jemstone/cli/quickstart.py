@@ -41,9 +41,7 @@ def run(argv: Sequence[str]) -> int:
     if (folder / "recipe.yaml").is_file():
         opened = Run.open(folder)
     else:
-        recipe = recipe_for("robust-jem", budget="quick")
-        if arguments.steps is not None:
-            recipe = of_length(recipe, arguments.steps)
+        recipe = of_length(recipe_for("robust-jem", budget="quick"), arguments.steps)
         device = choose_device(arguments.device, arguments.precision)
         opened = begin(folder, recipe, data, seed=arguments.seed, device=device)
     if opened.steps_done < opened.steps:

@@ -217,13 +217,15 @@ def changed(recipe: Recipe, fields: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
-def of_length(recipe: Recipe, steps: int) -> Recipe:
+def of_length(recipe: Recipe, steps: int | None) -> Recipe:
     """Return the recipe for so many steps; the ramp of its attack has the same share of them.
 
     Args:
         recipe: of another length.
-        steps: of the optimiser.
+        steps: of the optimiser; None to leave the recipe as it is.
     """
+    if steps is None:
+        return recipe
     whole = recipe.optimisation.steps
     ramp = round(recipe.ramp * steps / whole) if whole else recipe.ramp
     return changed(recipe, {"optimisation.steps": steps, "ramp": ramp})

@@ -106,12 +106,11 @@ class Plan:
     @property
     def recipes(self) -> dict[str, Recipe]:
         """The recipes of all networks that are no flows, asked for or not, by name."""
-        name, steps = set_name(self.source), self.steps
+        name = set_name(self.source)
         return {
-            network: recipe if steps is None else of_length(recipe, steps)
+            network: of_length(recipe_for(network, name, self.budget), self.steps)
             for network in NETWORKS
             if network not in FLOWS
-            for recipe in (recipe_for(network, name, self.budget),)
         }
 
     @property
