@@ -1,7 +1,8 @@
 """TensorBoard hears what metrics.jsonl holds, and a run that is heard is the same run."""
 
 import sys
-from itertools import pairwise
+from itertools import count, pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,23 @@ from jemstone.errors import Mistake
 from jemstone.training import RunFolder, TensorBoard, check_tensorboard
 
 pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
+
+
+@pytest.fixture
+def seconds_apart(monkeypatch):
+    """Let each file of events be of a later second, as those of processes one after another are."""
+    from tensorboard.summary.writer import event_file_writer
+
+    clock = SimpleNamespace(time=count(1_700_000_000).__next__)
+    monkeypatch.setattr(event_file_writer, "time", clock)
+
+
+@pytest.fixture
+def tenth(monkeypatch):
+    """Let files of events be counted from 9, where the order of their names breaks."""
+    from tensorboard.summary.writer import event_file_writer
+
+    monkeypatch.setattr(event_file_writer, "_global_uid", SimpleNamespace(get=count(9).__next__))
 
 
 def read(folder):
@@ -50,7 +68,7 @@ def test_the_board_has_the_metrics_of_the_folder(robust_jem, remembered, tmp_pat
     assert [picture.step for picture in pictures] == [3, 6]
 
 
-def test_a_resumed_run_appends_and_says_nothing_twice(tmp_path):
+def test_a_resumed_run_appends_and_says_nothing_twice(seconds_apart, tmp_path):
     for resumed_from, to in ((0, 5), (3, 7), (0, 4)):
         with TensorBoard(tmp_path, resumed_from) as board:
             for step in range(resumed_from + 1, to + 1):
@@ -62,7 +80,7 @@ def test_a_resumed_run_appends_and_says_nothing_twice(tmp_path):
 
 
 @pytest.mark.parametrize("to", [0, 2])
-def test_what_a_run_went_back_over_is_forgotten(to, tmp_path):
+def test_what_a_run_went_back_over_is_forgotten(tenth, to, tmp_path):
     with TensorBoard(tmp_path) as board:
         for step in range(1, 5):
             board.on_metrics(step, {"loss": 100.0})

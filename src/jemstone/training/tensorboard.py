@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
@@ -14,7 +14,7 @@ from jemstone.training.gallery import COLUMNS, grid
 from jemstone.training.state import TrainingState
 
 if TYPE_CHECKING:
-    from torch.utils.tensorboard.writer import SummaryWriter
+    from torch.utils.tensorboard.writer import FileWriter, SummaryWriter
 
 __all__ = ["TensorBoard", "check_tensorboard"]
 
@@ -51,8 +51,8 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
-        self.folder = folder
-        self._open(step)
+        # TensorBoard then forgets what the files before say of later steps.
+        self.writer = check_tensorboard()(str(folder), purge_step=step + 1)
 
     def __enter__(self) -> TensorBoard:
         return self
@@ -74,8 +74,7 @@ class TensorBoard:
         """Write what happened, and where the run goes on from."""
         self.writer.add_text("events", f"{event['event']}: {event['reason']}", event["step"])
         if "to" in event:
-            self.writer.close()
-            self._open(event["to"])
+            self._forget(event["to"])
 
     def on_checkpoint(self, state: TrainingState, model: JointEnergyModel) -> None:
         """Let the disk have what was written so far."""
@@ -94,6 +93,11 @@ class TensorBoard:
         """
         self.writer.add_image("samples", grid(x, COLUMNS), step)
 
-    def _open(self, step: int) -> None:
-        # TensorBoard then forgets what the files before say of this step and later ones.
-        self.writer = check_tensorboard()(str(self.folder), purge_step=step + 1)
+    def _forget(self, step: int) -> None:
+        # As a resumed run does by `purge_step`, but in the same file: TensorBoard reads files in
+        # the order of their names, and those of one second are named by a count, 10 before 9.
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        start = SessionLog(status=SessionLog.START)
+        file = cast("FileWriter", self.writer.file_writer)  # None only once it is closed
+        file.add_event(Event(step=step + 1, session_log=start))
