@@ -38,6 +38,7 @@ class _Size:
         attack: steps of the training attack.
         walk: passes of a sampling walk.
         walked: the source of that.
+        unconditional: passes of a walk that begins without a label.
         source: of the others.
     """
 
@@ -53,6 +54,7 @@ class _Size:
     attack: int
     walk: int
     walked: str
+    unconditional: int
     source: str
 
 
@@ -72,6 +74,7 @@ _DIGITS = _Size(
     attack=5,
     walk=10,
     walked="ablations on digits, of JEM++ and combined inference",
+    unconditional=60,
     source="trials on digits",
 )
 _MNIST = _Size(
@@ -87,10 +90,11 @@ _MNIST = _Size(
     attack=5,
     walk=10,
     walked="as on digits",
+    unconditional=60,
     source="trials on mnist",
 )
 _CIFAR = _Size(
-    steps={"quick": 600, "small": 6000},
+    steps={"quick": 600, "small": 12_000},
     eps=_PAPER_EPS,
     width=4,
     stride=2,
@@ -102,6 +106,7 @@ _CIFAR = _Size(
     attack=3,
     walk=150,
     walked="long walks on cifar10: FID 2.5 after 50 passes, 1.5 after 150",
+    unconditional=300,
     source="trials on cifar10",
 )
 _OTHER = replace(_DIGITS, eps=_PAPER_EPS)  # of any size and shape
@@ -189,7 +194,7 @@ def resizing(name: str, data: str, budget: str) -> tuple[Constant, ...]:
             Constant("walk.steps", 5, f"{_SPEED}: chains begin near, at class Gaussians, and stay"),
             Constant("sampling.energy.steps", size.walk, size.walked),
             Constant("sampling.combined.steps", size.walk, size.walked),
-            Constant("sampling.unconditional.steps", 60, _SPEED),
+            Constant("sampling.unconditional.steps", size.unconditional, _SPEED),
         ]
     return tuple(fields)
 
