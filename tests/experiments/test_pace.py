@@ -7,7 +7,7 @@ import torch
 
 from jemstone.data import load
 from jemstone.experiments.pace import passes_per_step, seconds_per_step
-from jemstone.recipes import build_model, changed, recipe_for
+from jemstone.recipes import PAPERS, build_model, changed, recipe_for
 from jemstone.training import Device, TrainingState
 
 PASSES = {
@@ -37,3 +37,12 @@ def test_a_step_takes_its_passes_times_one(name, traces, monkeypatch):
     taken = seconds_per_step(state, recipe, data.train, Device())
     assert taken == pytest.approx(3.0 * PASSES[name])
     assert traces(model) == before
+
+
+@pytest.mark.parametrize("budget", ["quick", "small"])
+@pytest.mark.parametrize("data", ["cifar10", "cifar100", "svhn"])
+@pytest.mark.parametrize("name", PAPERS)
+def test_on_photographs_no_recipe_takes_longer_than_robust_jem(name, data, budget):
+    recipes = (recipe_for(each, data, budget) for each in (name, "robust-jem"))
+    own, longest = (r.optimisation.steps * passes_per_step(r) for r in recipes)
+    assert own <= longest

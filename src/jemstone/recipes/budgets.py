@@ -40,6 +40,8 @@ class _Size:
         walked: the source of that.
         unconditional: passes of a walk that begins without a label.
         source: of the others.
+        sgld: share of the steps of training that a recipe takes which walks by SGLD, 20 passes
+            where PYLD takes 5.
     """
 
     steps: dict[str, int]
@@ -56,6 +58,7 @@ class _Size:
     walked: str
     unconditional: int
     source: str
+    sgld: float = 1.0
 
 
 _PAPER_EPS = 0.05
@@ -108,16 +111,17 @@ _CIFAR = _Size(
     walked="long walks on cifar10: FID 2.5 after 50 passes, 1.5 after 150",
     unconditional=300,
     source="trials on cifar10",
+    sgld=0.5,
 )
 _OTHER = replace(_DIGITS, eps=_PAPER_EPS)  # of any size and shape
 
 _SIZES = {
     "digits": _DIGITS,
     "mnist": _MNIST,
-    "fashion-mnist": _MNIST,
+    "fashion-mnist": replace(_MNIST, source="as on mnist"),
     "cifar10": _CIFAR,
-    "cifar100": _CIFAR,
-    "svhn": _CIFAR,
+    "cifar100": replace(_CIFAR, source="as on cifar10"),
+    "svhn": replace(_CIFAR, source="as on cifar10"),
 }
 
 _SPEED = "two cores"
@@ -162,6 +166,8 @@ def resizing(name: str, data: str, budget: str) -> tuple[Constant, ...]:
         return toy_sizes(budget)
     recipe = PAPERS[name]().recipe()
     size = _SIZES.get(data, _OTHER)
+    has_sgld = recipe.weights.likelihood > 0 and recipe.walk.inner == 1
+    steps = int(size.steps[budget] * (size.sgld if has_sgld else 1))
     fields = [
         flip,
         Constant("network.depth", 10, _SPEED),
@@ -173,7 +179,7 @@ def resizing(name: str, data: str, budget: str) -> tuple[Constant, ...]:
         Constant("optimisation.learning_rate", size.learning_rate, size.source),
         Constant("optimisation.momentum", 0.9, size.source),
         Constant("optimisation.weight_decay", 4e-4, "JEM++'s code"),
-        Constant("optimisation.steps", size.steps[budget], _SPEED),
+        Constant("optimisation.steps", steps, _SPEED),
         Constant("optimisation.warmup", 100, _SPEED),
         Constant("optimisation.schedule", "cosine", "our choice: no milestones to tune"),
         Constant("optimisation.milestones", (), "as above"),
@@ -188,7 +194,7 @@ def resizing(name: str, data: str, budget: str) -> tuple[Constant, ...]:
         *_balls(recipe.attack.norm, size),
     ]
     if size.ramp and recipe.weights.adversarial:
-        fields.append(Constant("ramp", int(size.ramp * size.steps[budget]), size.source))
+        fields.append(Constant("ramp", int(size.ramp * steps), size.source))
     if recipe.walk.inner > 1:  # PYLD
         fields += [
             Constant("walk.steps", 5, f"{_SPEED}: chains begin near, at class Gaussians, and stay"),
