@@ -247,3 +247,16 @@ def test_held_out_images_that_come_class_by_class_are_mixed(labels, tmp_path):
     assert torch.equal(mixed.train.labels, torch.from_numpy(y))
     own = [0, 3, 6, 1, 4, 7, 2, 5]
     assert loaded(np.array(own), "any.npz").test.pixels[:, 0, 0, 0].tolist() == own
+
+
+def test_what_is_too_large_to_be_mixed_is_refused(tmp_path, monkeypatch):
+    """It lies on the disk, and another order would take it into memory."""
+    pixels, y = np.zeros((8, 16, 16), np.uint8), np.repeat([0, 1], 4)
+    names = {"sorted": y, "any": y[[0, 4, 1, 5, 2, 6, 3, 7]]}
+    for name, labels in names.items():
+        np.savez(tmp_path / name, test_images=pixels, test_labels=labels)
+    monkeypatch.setattr("jemstone.archives._LEAST_MAPPED", 0)
+    monkeypatch.setattr("jemstone.memory.machine_memory", lambda: 1000)
+    assert len(load_unknown(str(tmp_path / "any.npz")).images) == 8
+    with pytest.raises(Mistake, match=r"class by class.*write them in a random one"):
+        load_unknown(str(tmp_path / "sorted.npz"))

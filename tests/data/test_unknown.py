@@ -58,9 +58,16 @@ def test_archives_are_fitted(shape, tmp_path):
     grey = np.full(shape, 100, dtype=np.uint8)
     np.savez(tmp_path / "strange.npz", test_images=grey)
     for like in (known((1, 8, 8)), known((3, 10, 10))):
-        made = unknown_like(str(tmp_path / "strange.npz"), like, Generator(0))
+        told = []
+        name = str(tmp_path / "strange.npz")
+        made = unknown_like(name, like, Generator(0), told=told.append)
         assert made.shape == like.shape
         assert (made.pixels == 100).all()
+        height, width, channels = (*shape[1:], 1)[:3]
+        same = (channels, height, width) == like.shape
+        assert len(told) == (0 if same else 1)
+        fitted = f"are fitted to {'x'.join(map(str, like.shape))}"
+        assert all(line.endswith(fitted) for line in told)
 
 
 def test_pictures_of_many_sizes_are_fitted(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from jemstone.archives import array_names, read_arrays
 from jemstone.data.cache import as_tensor
 from jemstone.data.image_set import DataSet, Images, UnknownSet
 from jemstone.errors import Mistake
+from jemstone.memory import refuse_beyond_memory
 from jemstone.random import Generator
 
 __all__ = ["images_of", "load_npz", "load_unknown_npz"]
@@ -72,22 +73,29 @@ def load_npz(path: Path, name: str, flip: bool) -> DataSet:
         )
     arrays = read_arrays(path, _ALL, mapped=_IMAGES)
     train = images_of(arrays["train_images"], arrays["train_labels"], f"{path} (train)")
-    test = _mixed(images_of(arrays["test_images"], arrays["test_labels"], f"{path} (test)"))
+    test = images_of(arrays["test_images"], arrays["test_labels"], f"{path} (test)")
+    test = _mixed(test, path)
     count = int(train.labels.max()) + 1 if len(train) else 0
     if count > _MOST_CLASSES:
         raise Mistake(f"{path}: a label is {count - 1}, classes go up to {_MOST_CLASSES - 1}")
     return DataSet(name, train, test, tuple(str(k) for k in range(count)), flip)
 
 
-def _mixed(images: Images) -> Images:
+def _mixed(images: Images, path: Path) -> Images:
     """Return held-out images in another order where they come class by class.
 
     The first few stand for all in many a figure, so they must not be of one class.
+
+    Raises:
+        Mistake: where they lie on the disk, and are more than the memory holds.
     """
     y = images.labels
     runs, classes = len(y.unique_consecutive()), len(y.unique())
     if not 1 < classes == runs < len(y):
         return images
+    size = images.pixels.numel() * images.pixels.element_size()
+    what = f"{path}: putting its test images, which come class by class, into another order"
+    refuse_beyond_memory(size, what, "write them in a random one")
     order = Generator(0).fold("order").permutation(len(y))
     return Images(images.pixels[order], y[order])
 
@@ -107,4 +115,4 @@ def load_unknown_npz(path: Path, name: str) -> UnknownSet:
     arrays = read_arrays(path, names, mapped=_IMAGES)
     pixels = arrays["test_images"]
     labels = arrays.get("test_labels", np.full(pixels.shape[:1], -1))
-    return UnknownSet(name, _mixed(images_of(pixels, labels, str(path))))
+    return UnknownSet(name, _mixed(images_of(pixels, labels, str(path)), path))

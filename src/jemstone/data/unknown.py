@@ -78,6 +78,7 @@ def unknown_like(
     *,
     root: str | Path | None = None,
     count: int | None = None,
+    told: Callable[[str], None] = lambda line: None,
 ) -> Images:
     """Make or load a set of unknown images, of the known ones' shape.
 
@@ -90,6 +91,7 @@ def unknown_like(
         generator: the randomness of what is made.
         root: the folder that holds data sets.
         count: the most images; all by default.
+        told: hears that images are resized.
 
     Raises:
         Mistake: for an unknown name, or where files are missing or broken.
@@ -105,7 +107,14 @@ def unknown_like(
     is_folder, (_, height, width) = name not in NAMES and not name.endswith(".npz"), known.shape
     size = height if is_folder and height == width else None
     found = load_unknown(name, root, resize=size).images.first(count)
+    if size is not None or found.shape != known.shape:
+        sizes = "pictures" if size is not None else f"images of {_size(found.shape)}"
+        told(f"unknown inputs {name}: {sizes} are fitted to {_size(known.shape)}")
     return Images(_fitted(found, known.shape), torch.zeros_like(found.labels))
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _fitted(images: Images, shape: tuple[int, int, int]) -> Tensor:

@@ -161,7 +161,12 @@ class Case:
         known, count = self.known, self.settings.strangers
         return {
             set_name(name): unknown_like(
-                name, known, self.generator.fold("unknown", name), root=self.root, count=count
+                name,
+                known,
+                self.generator.fold("unknown", name),
+                root=self.root,
+                count=count,
+                told=self.progress,
             )
             for name in names
         }
