@@ -34,7 +34,7 @@ from jemstone.metrics.laws import (
     no_weaker_than_pgd,
 )
 from jemstone.metrics.victim import Classifier, Victim
-from jemstone.nn.modes import frozen
+from jemstone.nn.modes import fixed
 from jemstone.random import Generator
 
 __all__ = ["ATTACKS", "judge_robustness"]
@@ -126,7 +126,7 @@ def judge_robustness(
         progress=progress,
         deal=deal,
     )
-    with frozen(victim.module):
+    with fixed(victim.module):
         clean = bench.clean()
         black = bench.square(strong) if "square" in attacks else {}
         columns = []

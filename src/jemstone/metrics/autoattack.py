@@ -29,7 +29,7 @@ from jemstone.metrics.attacks import check_allowed, check_images
 from jemstone.metrics.batches import Deal, alone
 from jemstone.metrics.classification import check_labels
 from jemstone.metrics.victim import Classifier, Victim
-from jemstone.nn.modes import frozen
+from jemstone.nn.modes import fixed
 from jemstone.random import Generator
 
 __all__ = ["PARTS", "SMALLEST_SIDE", "Remember", "autoattack", "parts_for"]
@@ -123,7 +123,7 @@ def autoattack(
     if isinstance(threat, L2) and min(x.shape[2:]) < SMALLEST_SIDE:
         raise Mistake(f"Square in L2 needs images of {SMALLEST_SIDE} x {SMALLEST_SIDE} at least")
     x, y = x.to(victim.device), y.to(victim.device)
-    with frozen(victim.module):
+    with fixed(victim.module):
         classes = _check_steady(victim, x[:batch_size], y[:batch_size])
         ensemble = _Ensemble(library, victim, threat, classes, steps, queries)
 

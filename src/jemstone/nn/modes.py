@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["MODES", "batch_statistics", "evaluating", "frozen", "held", "learning", "recalibrate"]
+__all__ = ["MODES", "batch_statistics", "evaluating", "fixed", "held", "learning", "recalibrate"]
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def held(model: object, mode: str = "eval") -> AbstractContextManager[None]:
 
 
 @contextmanager
-def frozen(model: object) -> Iterator[None]:
+def fixed(model: object) -> Iterator[None]:
     """Hold a model in eval mode with parameters that gather no gradient.
 
     For code of others that calls ``backward`` on images.
