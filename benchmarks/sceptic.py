@@ -124,10 +124,11 @@ def share(value, interval):
 def foot(suites):
     """Say what the figures are of."""
     runs = [
-        f"`{s['data']}`: `{s['recipe']}`, budget `{s['budget']}`, seed {s['seed']}, "
-        f"{s['held_out']:,} held-out images, {max(r['n'] for r in s['robust_accuracy']):,} of them "
-        f"attacked, {s['samples']:,} samples of {s['walks'][0]['walk']['steps']} passes, judge "
-        f"`{s['judge']['name']}` "
+        f"`{s['data']}`: `{s['recipe']}`, budget `{s['budget']}`, {s['step']:,} steps, "
+        f"seed {s['seed']}, {s['held_out']:,} held-out images, "
+        f"{max(r['n'] for r in s['robust_accuracy']):,} of them attacked, "
+        f"{s['samples']:,} samples of {s['walks'][0]['walk']['steps']} passes, "
+        f"judge `{s['judge']['name']}` "
         f"([suite-{s['data']}.json](docs/results/suite-{s['data']}.json))"
         for s in suites
     ]

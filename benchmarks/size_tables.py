@@ -99,9 +99,10 @@ def paper_size(results):
             f"One step of `{results['recipe']}` ({results['network']}, batch {results['batch']}, "
             f"{results['attack_steps']} passes of the attack, {results['walk_steps']} of the walk, "
             f"{LEARNING} that learn) took {results['seconds']:.0f} s in {results['precision']} on "
-            f"{results['machine']['threads']} threads: {speed / 1e12:.2f} TFLOP/s. From "
-            "[docs/results/paper-step.json](results/paper-step.json). An H100 was not measured: it "
-            f"is assumed to reach {H100 / 1e12:.0f} TFLOP/s, a little over a third of its peak in "
-            f"bf16, and eight of them {8 * SHARED:.1f} times that.",
+            f"{results['machine']['threads']} threads: {speed / 1e12:.2f} TFLOP/s, with "
+            "class Gaussians of rank 8 and 64 chains, whose sizes a step's time does not know. "
+            "From [docs/results/paper-step.json](results/paper-step.json). An H100 was not "
+            f"measured: it is assumed to reach {H100 / 1e12:.0f} TFLOP/s, a little over a third of "
+            f"its peak in bf16, and eight of them {8 * SHARED:.1f} times that.",
         ]
     )

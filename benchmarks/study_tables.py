@@ -123,31 +123,26 @@ def radius(results):
     return "\n".join([*lines, "", told])
 
 
-def longer(usual, longs):
+def longer(tables):
     """Write what more steps of training do to the two energy models.
 
     Args:
-        usual: a reproduction's table.
-        longs: what `benchmarks/recipes.py` measured of longer trainings, by name of the file,
-            ``DATA-STEPS`` and more.
+        tables: reproductions of one set of images, by name of the file, the shorter first.
     """
     heads = ("network", "steps", *_JUDGED)
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, model in (("jempp", "JEM++"), ("robust-jem", "Robust JEM")):
-        rows = [_reproduced(usual, name)]
-        for file, of in longs.items():
-            if name in of["recipes"]:
-                rows.append({"steps": int(file.split("-")[1]), **_measured(of, name)})
-        for row in rows:
+        for row in (_reproduced(table, name) for table in tables.values()):
             cells = [model, f"{row['steps']:,}", *judged(row)]
             lines.append("| " + " | ".join(cells) + " |")
-    passes = usual["rows"][2]["cost"]["passes_per_image"]
-    files = ", ".join(f"[{f}.json](results/{f}.json)" for f in (f"table1-{usual['data']}", *longs))
+    first = next(iter(tables.values()))
+    passes = first["rows"][2]["cost"]["passes_per_image"]
+    files = ", ".join(f"[{name}.json](results/{name}.json)" for name in tables)
     told = (
-        f"`{usual['data']}`, one seed, {usual['samples']:,} samples from scratch after walks of "
-        f"{passes:.0f} passes, {usual['held_out']:,} held-out "
-        f"images, robust accuracy under {usual['networks'][0]['robust_attack']}, 1,000 of them; "
-        f"features of `{usual['features']}`. From {files}."
+        f"`{first['data']}`, one seed, {first['samples']:,} samples from scratch after walks of "
+        f"{passes:.0f} passes, {first['held_out']:,} held-out "
+        f"images, robust accuracy under {first['networks'][0]['robust_attack']}, 1,000 of them; "
+        f"features of `{first['features']}`. From {files}."
     )
     return "\n".join([*lines, "", told])
 
@@ -160,16 +155,6 @@ def _reproduced(usual, name):
     for sampler in ("energy", "combined"):
         figures[sampler] = {key: cells[sampler][key]["mean"] for key in _SAMPLED}
     return {"steps": network["runs"][0]["steps"], **figures}
-
-
-def _measured(results, name):
-    """Return a network's figures from those of recipes, at the widest radius."""
-    row = {key: figure["mean"] for key, figure in results["recipes"][name]["figures"].items()}
-    attacked = [value for key, value in row.items() if key.startswith("PGD")]
-    figures = {"accuracy": row["accuracy"], "robust_accuracy": attacked[-1]}
-    for sampler in ("energy", "combined"):
-        figures[sampler] = {key: row[f"{sampler}: {key}"] for key in _SAMPLED}
-    return figures
 
 
 def judged(row):
