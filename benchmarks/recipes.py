@@ -127,6 +127,7 @@ def main():
             "diverged": [r["seed"] for r in results if "diverged" in r],
             "steps": [r["step"] for r in results if "step" in r],
             "seconds_per_step": [r["seconds_per_step"] for r in results],
+            "threads": [r["environment"]["threads"] for r in results],
             "figures": summary(results),
         }
     commits = sorted({r["commit"] for r in everything})

@@ -48,7 +48,8 @@ def gradients(results):
         [
             *lines,
             "",
-            f"`{results['data']}`, budget `{results['runs'][0]['budget']}`, one seed, "
+            f"`{results['data']}`, budget `{results['runs'][0]['budget']}` of "
+            f"{results['runs'][0]['step']:,} steps, one seed, "
             f"{results['n']:,} held-out images, mean ± standard error over them. "
             f"From [docs/{file}]({file}).",
         ]

@@ -95,7 +95,9 @@ def unmeasured(result):
 def sized(result):
     count = len(result["seeds"])
     seeds = "one seed" if count == 1 else f"{count} seeds"
-    return f"`{result['data']}`, budget `{result['budget']}`, {seeds}"
+    networks = {network["network"]: network["runs"] for network in result.get("networks", ())}
+    steps = "".join(f" of {run['steps']:,} steps" for run in networks.get("robust-jem", ())[:1])
+    return f"`{result['data']}`, budget `{result['budget']}`{steps}, {seeds}"
 
 
 def source(result):
