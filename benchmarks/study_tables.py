@@ -125,38 +125,49 @@ def radius(results):
     return "\n".join([*lines, "", told])
 
 
-def longer(tables):
+def longer(short, long):
     """Write what more steps of training do to the two energy models.
 
     Args:
-        tables: reproductions of one set of images, by name of the file, the shorter first.
+        short: a reproduction's table.
+        long: what `benchmarks/recipes.py` measured of the longer training.
     """
     heads = ("network", "steps", *_JUDGED)
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, model in (("jempp", "JEM++"), ("robust-jem", "Robust JEM")):
-        for row in (_reproduced(table, name) for table in tables.values()):
+        for row in (_reproduced(short, name), _measured(long, name)):
             cells = [model, f"{row['steps']:,}", *judged(row)]
             lines.append("| " + " | ".join(cells) + " |")
-    first = next(iter(tables.values()))
-    passes = first["rows"][2]["cost"]["passes_per_image"]
-    files = ", ".join(f"[{name}.json](results/{name}.json)" for name in tables)
+    data, passes = short["data"], short["rows"][2]["cost"]["passes_per_image"]
     told = (
-        f"`{first['data']}`, one seed, {first['samples']:,} samples from scratch after walks of "
-        f"{passes:.0f} passes, {first['held_out']:,} held-out "
-        f"images, robust accuracy under {first['networks'][0]['robust_attack']}, 1,000 of them; "
-        f"features of `{first['features']}`. From {files}."
+        f"`{data}`, one seed, {short['samples']:,} samples from scratch after walks of "
+        f"{passes:.0f} passes, {short['held_out']:,} held-out "
+        f"images, robust accuracy under {short['networks'][0]['robust_attack']}, 1,000 of them; "
+        f"features of `{short['features']}`. From [table1-{data}.json](results/table1-{data}.json) "
+        f"and [{data}.json](results/{data}.json)."
     )
     return "\n".join([*lines, "", told])
 
 
-def _reproduced(usual, name):
+def _reproduced(table, name):
     """Return a network's figures from a reproduction's table."""
-    (network,) = (of for of in usual["networks"] if of["network"] == name)
-    cells = {of["sampler"]: of for of in usual["matrix"] if of["network"] == name}
+    (network,) = (of for of in table["networks"] if of["network"] == name)
+    cells = {of["sampler"]: of for of in table["matrix"] if of["network"] == name}
     figures = {key: network[key]["mean"] for key in ("accuracy", "robust_accuracy")}
     for sampler in ("energy", "combined"):
         figures[sampler] = {key: cells[sampler][key]["mean"] for key in _SAMPLED}
     return {"steps": network["runs"][0]["steps"], **figures}
+
+
+def _measured(results, name):
+    """Return a network's figures from those of recipes, at the widest radius."""
+    recipe = results["recipes"][name]
+    row = {key: figure["mean"] for key, figure in recipe["figures"].items()}
+    attacked = [value for key, value in row.items() if key.startswith("PGD")]
+    figures = {"accuracy": row["accuracy"], "robust_accuracy": attacked[-1]}
+    for sampler in ("energy", "combined"):
+        figures[sampler] = {key: row[f"{sampler}: {key}"] for key in _SAMPLED}
+    return {"steps": recipe["steps"][0], **figures}
 
 
 def judged(row):

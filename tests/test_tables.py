@@ -156,32 +156,30 @@ def cell(network, sampler, fid):
 def test_longer_training_stands_below_the_shorter():
     from study_tables import longer
 
-    short, long = (
-        {
-            "data": "cifar10",
-            "samples": 1000,
-            "held_out": 10_000,
-            "features": "eye",
-            "rows": 3 * [{"cost": {"passes_per_image": 150.0}}],
-            "matrix": [
-                cell(network, sampler, 4.0)
-                for network in ("jempp", "robust-jem")
-                for sampler in ("energy", "combined")
-            ],
-            "networks": [
-                {"network": network, "runs": [{"steps": steps}], "robust_attack": "PGD-20"}
-                | {"accuracy": {"mean": 0.5}, "robust_accuracy": {"mean": robust}}
-                for network in ("jempp", "robust-jem")
-            ],
-        }
-        for steps, robust in ((6000, 0.25), (12_000, 0.3))
-    )
-    _, rows, foot = rows_of(longer({"cifar10-6000": short, "table1-cifar10": long}))
+    short = {"data": "cifar10", "samples": 1000, "held_out": 10_000, "features": "eye"}
+    short["rows"] = 3 * [{"cost": {"passes_per_image": 150.0}}]
+    networks = ("jempp", "robust-jem")
+    short["matrix"] = [
+        cell(network, sampler, 4.0) for network in networks for sampler in ("energy", "combined")
+    ]
+    short["networks"] = [
+        {"network": network, "runs": [{"steps": 6000}], "robust_attack": "PGD-20"}
+        | {"accuracy": {"mean": 0.5}, "robust_accuracy": {"mean": 0.25}}
+        for network in networks
+    ]
+    row = {"accuracy": 0.6, "PGD-20 x2, linf 0.025": 0.5, "PGD-20 x2, linf 0.05": 0.3}
+    for sampler, fid in (("energy", 1.0), ("combined", 2.0)):
+        row |= {f"{sampler}: is": 3.0, f"{sampler}: fid": fid}
+        row |= {f"{sampler}: agreement": 0.75, f"{sampler}: recall": 0.5}
+    figures = {key: {"mean": value} for key, value in row.items()}
+    trained = {"steps": [12_000], "figures": figures}
+    _, rows, foot = rows_of(longer(short, {"recipes": dict.fromkeys(networks, trained)}))
     assert [row[:4] for row in rows] == [
         ["JEM++", "6,000", "50.0 %", "25.0 %"],
-        ["JEM++", "12,000", "50.0 %", "30.0 %"],
+        ["JEM++", "12,000", "60.0 %", "30.0 %"],
         ["Robust JEM", "6,000", "50.0 %", "25.0 %"],
-        ["Robust JEM", "12,000", "50.0 %", "30.0 %"],
+        ["Robust JEM", "12,000", "60.0 %", "30.0 %"],
     ]
     assert "150 passes" in foot
-    assert "results/cifar10-6000.json" in foot
+    assert "results/table1-cifar10.json" in foot
+    assert "results/cifar10.json" in foot
