@@ -101,7 +101,7 @@ def paper_size(results):
             f"{results['attack_steps']} passes of the attack, {results['walk_steps']} of the walk, "
             f"{LEARNING} that learn) took {results['seconds']:.0f} s in {results['precision']} on "
             f"{results['machine']['threads']} threads: {speed / 1e12:.2f} TFLOP/s, with "
-            "class Gaussians of rank 8 and 64 chains, whose sizes a step's time does not know. "
+            "class Gaussians of rank 8 and 64 chains, on which a step's time does not depend. "
             "From [docs/results/paper-step.json](results/paper-step.json). An H100 was not "
             f"measured: it is assumed to reach {H100 / 1e12:.0f} TFLOP/s, a little over a third of "
             f"its peak in bf16, and eight of them {8 * SHARED:.1f} times that.",

@@ -77,9 +77,11 @@ def test_pictures_of_many_sizes_are_fitted(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (9 + number, 12), (100, 100, 100)).save(path)
     for name, root in ((str(tmp_path / "strange"), None), ("strange", tmp_path)):
-        made = unknown_like(name, known((1, 8, 8)), Generator(0), root=root)
+        told = []
+        made = unknown_like(name, known((1, 8, 8)), Generator(0), root=root, told=told.append)
         assert made.shape == (1, 8, 8)
         assert (made.pixels == 100).all()
+        assert told == [f"unknown inputs {name}: pictures of other sizes are fitted to 1x8x8"]
 
 
 def test_images_of_a_named_set_may_be_floats():

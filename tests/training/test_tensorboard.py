@@ -23,7 +23,7 @@ def seconds_apart(monkeypatch):
 
 
 @pytest.fixture
-def tenth(monkeypatch):
+def counted_from_nine(monkeypatch):
     """Let files of events be counted from 9, where the order of their names breaks."""
     from tensorboard.summary.writer import event_file_writer
 
@@ -80,7 +80,7 @@ def test_a_resumed_run_appends_and_says_nothing_twice(seconds_apart, tmp_path):
 
 
 @pytest.mark.parametrize("to", [0, 2])
-def test_what_a_run_went_back_over_is_forgotten(tenth, to, tmp_path):
+def test_what_a_run_went_back_over_is_forgotten(counted_from_nine, to, tmp_path):
     with TensorBoard(tmp_path) as board:
         for step in range(1, 5):
             board.on_metrics(step, {"loss": 100.0})

@@ -87,7 +87,7 @@ def _mixed(images: Images, path: Path) -> Images:
     The first few stand for all in many a figure, so they must not be of one class.
 
     Raises:
-        Mistake: where they lie on the disk, and are more than the memory holds.
+        Mistake: where they are more than the memory holds, as those that lie on the disk may be.
     """
     y = images.labels
     runs, classes = len(y.unique_consecutive()), len(y.unique())

@@ -108,7 +108,7 @@ def unknown_like(
     size = height if is_folder and height == width else None
     found = load_unknown(name, root, resize=size).images.first(count)
     if size is not None or found.shape != known.shape:
-        sizes = "pictures" if size is not None else f"images of {_size(found.shape)}"
+        sizes = f"images of {_size(found.shape)}" if size is None else "pictures of other sizes"
         told(f"unknown inputs {name}: {sizes} are fitted to {_size(known.shape)}")
     return Images(_fitted(found, known.shape), torch.zeros_like(found.labels))
 

@@ -1,4 +1,4 @@
-"""Named sizes of a recipe: minutes, an hour or two, or the paper's machines.
+"""Named sizes of a recipe: minutes, up to a few hours, or the paper's machines.
 
 One recipe serves every data set. A budget resizes it: the network, the walks, the schedule and
 the balls, with a reason each; what is contrasted, attacked and summed stays the paper's.
