@@ -5,19 +5,19 @@ walk needs more.
 """
 
 import json
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
+from jemstone.experiments.reproduction.peak import read_peak, reset_peak
 from jemstone.functional.balls import Linf
 from jemstone.model import JointEnergyModel
 from jemstone.nn import WideResNet
 from jemstone.random import Generator
 from jemstone.samplers import PGD, PYLD, SGLD, away_from_label
+from jemstone.training import Device
 
 WALKS = {
     "pgd": lambda steps: PGD(Linf(0.1), steps, 0.01, potential=away_from_label),
@@ -25,15 +25,14 @@ WALKS = {
     "pyld-loop": lambda steps: PYLD(steps, 2, 0.1, fold=False),
 }
 NORMS = ("batch", "group")  # frozen while it walks, and as it is
-FORGET = Path("/proc/self/clear_refs")
 
 
 def peak_of(walk, model):
-    """Return the most memory that this process had while walking, in kB."""
+    """Return the most memory that this process had while walking, in bytes."""
     x, y = torch.rand(32, 3, 16, 16), torch.arange(32) % 4
-    FORGET.write_text("5")  # the peak of what was before
+    forgotten = reset_peak(Device())
     walk(model, x, y, Generator(0))
-    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+    return read_peak(Device(), forgotten)
 
 
 def measure():
@@ -48,9 +47,7 @@ def measure():
 
 @pytest.fixture(scope="module")
 def peaks():
-    try:
-        FORGET.write_text("5")
-    except OSError:
+    if not reset_peak(Device()):
         pytest.skip("this system does not let a process forget its peak memory")
     done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
