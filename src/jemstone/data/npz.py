@@ -93,9 +93,8 @@ def _mixed(images: Images, path: Path) -> Images:
     runs, classes = len(y.unique_consecutive()), len(y.unique())
     if not 1 < classes == runs < len(y):
         return images
-    size = images.pixels.numel() * images.pixels.element_size()
     what = f"{path}: putting its test images, which come class by class, into another order"
-    refuse_beyond_memory(size, what, "write them in a random one")
+    refuse_beyond_memory(images.pixels.nbytes, what, "write them in a random one")
     order = Generator(0).fold("order").permutation(len(y))
     return Images(images.pixels[order], y[order])
 

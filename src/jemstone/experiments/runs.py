@@ -250,8 +250,8 @@ class Run:
         with ExitStack() as stack:
             processes.in_turn(lambda: self._take(stack, step) if processes.leads else None)
             boards: list[TensorBoard] = []
-            if self.environment.get("tensorboard") and state.processes.leads:
-                board = TensorBoard(self.path / "tensorboard", state.step)
+            if self.environment.get("tensorboard") and processes.leads:
+                board = TensorBoard(self.path / "tensorboard", step)
                 boards.append(stack.enter_context(board))
             gallery = Gallery(self.path / "samples", *(board.show for board in boards))
             folder = RunFolder(self.path, self._picture(state.buffer), gallery)
